@@ -1,0 +1,1 @@
+"""The ask pipeline: retriever → evidence → prompt → generator → citations → checks → answer."""

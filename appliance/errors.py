@@ -1,0 +1,211 @@
+"""Every error that a user can meet. A class's docstring is the sentence that is shown; it says what to do next.
+
+HaversackError
+├── UsageError                 exit 2, HTTP 400: the request itself is wrong
+│   ├── BadSetting
+│   ├── BadRequest
+│   └── TextTooLong
+├── NotThere                   exit 1, HTTP 404
+│   ├── NoSuchCollection
+│   ├── NoSuchDocument
+│   ├── NoSuchConversation
+│   └── NoSuchPath
+├── BundleError                exit 3, HTTP 503: no model is loaded
+│   ├── BundleMissing
+│   ├── BundleUnreadable
+│   ├── BundleAltered
+│   └── ModelMissing
+├── LibraryError               exit 1, HTTP 409 unless said otherwise
+│   ├── LibraryBusy
+│   ├── LibraryDamaged
+│   ├── LibraryTooNew
+│   ├── LibraryReadOnly
+│   ├── EmbedderChanged
+│   ├── NameTaken
+│   ├── NotABackup
+│   └── DiskFull               HTTP 507
+├── IngestError                one file's failure; the batch goes on
+│   ├── FileUnreadable
+│   ├── PasswordNeeded
+│   └── KindUnknown
+├── ModelError                 exit 1, HTTP 503
+│   ├── GeneratorFailed
+│   └── EmbedderFailed
+├── PortTaken                  exit 1
+└── NetworkRefused             exit 1
+"""
+
+from __future__ import annotations
+
+from string import Formatter
+
+
+class HaversackError(Exception):
+    """Something went wrong: {detail}"""
+
+    exit_code = 1
+    status = 500
+
+    def __init__(self, **details: object) -> None:
+        self.details = details
+        sentence = " ".join((type(self).__doc__ or "").split())
+        wanted = {name for _, name, _, _ in Formatter().parse(sentence) if name}
+        super().__init__(sentence.format(**{name: details.get(name, "?") for name in wanted}))
+
+    @property
+    def code(self) -> str:
+        """The class's name in snake case: what programs test for ("no_such_collection")."""
+        name = type(self).__name__
+        return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+class UsageError(HaversackError):
+    """{detail}"""
+
+    exit_code = 2
+    status = 400
+
+
+class BadSetting(UsageError):
+    """{name} can't be {value!r}: {allowed}."""
+
+
+class BadRequest(UsageError):
+    """{detail}"""
+
+
+class TextTooLong(UsageError):
+    """The {what} has {length} characters; at most {limit} are taken. Shorten it and try again."""
+
+    status = 413
+
+
+class NotThere(HaversackError):
+    """{detail}"""
+
+    status = 404
+
+
+class NoSuchCollection(NotThere):
+    """There is no collection named {name!r}. `haversack collections list` shows those there are."""
+
+
+class NoSuchDocument(NotThere):
+    """There is no document {name!r} in this library. `haversack documents list --collection NAME` shows those there are."""
+
+
+class NoSuchConversation(NotThere):
+    """This conversation is not in the library any more. Start a new one."""
+
+
+class NoSuchPath(NotThere):
+    """There is no file or folder {path!r}. Check the name and try again."""
+
+
+class BundleError(HaversackError):
+    """The bundle can't be used: {detail}"""
+
+    exit_code = 3
+    status = 503
+
+
+class BundleMissing(BundleError):
+    """There is no bundle at {path}. Make one with `make bundle`, or name one with --bundle or HAVERSACK_BUNDLE."""
+
+
+class BundleUnreadable(BundleError):
+    """The manifest of the bundle at {path} can't be read ({detail}). Copy the bundle again or build it anew."""
+
+
+class BundleAltered(BundleError):
+    """{path} in the bundle is {state}. Copy the bundle again; `haversack-bundle verify` names every such file."""
+
+
+class ModelMissing(BundleError):
+    """The bundle at {path} holds no {role} model. Build it anew with `make bundle`."""
+
+
+class LibraryError(HaversackError):
+    """The library can't do that: {detail}"""
+
+    status = 409
+
+
+class LibraryBusy(LibraryError):
+    """Another Haversack (process {pid}{where}) is writing to this library. Use that one, or stop it and try again."""
+
+
+class LibraryDamaged(LibraryError):
+    """The library at {path} is damaged ({detail}). It was left as it is; bring back a backup with `haversack restore FILE`."""
+
+    status = 500
+
+
+class LibraryTooNew(LibraryError):
+    """The library at {path} was made by a newer Haversack (format {found}, this one knows {known}). Use the newer one."""
+
+
+class LibraryReadOnly(LibraryError):
+    """The library at {path} can't be written to ({detail}). Remove the write protection, or name another place with --home."""
+
+
+class EmbedderChanged(LibraryError):
+    """This library was indexed with {found}, and the bundle holds {wanted}. Use the bundle it was made with, or a new --home."""
+
+
+class NameTaken(LibraryError):
+    """There is already a collection named {name!r}. Choose another name."""
+
+
+class NotABackup(LibraryError):
+    """{path} is not a whole Haversack backup ({detail}). Nothing was changed."""
+
+    status = 400
+
+
+class DiskFull(LibraryError):
+    """The disk that holds {path} is full. Nothing was lost; free some space and try again."""
+
+    status = 507
+
+
+class IngestError(HaversackError):
+    """{detail}"""
+
+    status = 422
+
+
+class FileUnreadable(IngestError):
+    """{detail}"""
+
+
+class PasswordNeeded(IngestError):
+    """This file is encrypted: {detail}. Give its password with --password."""
+
+
+class KindUnknown(IngestError):
+    """This kind of file is not read ({detail})."""
+
+
+class ModelError(HaversackError):
+    """A model failed: {detail}"""
+
+    status = 503
+
+
+class GeneratorFailed(ModelError):
+    """The language model stopped ({detail}). The evidence is kept; ask again and it starts anew."""
+
+
+class EmbedderFailed(ModelError):
+    """The embedding model can't be used ({detail}). Build the bundle anew with `make bundle`."""
+
+
+class PortTaken(HaversackError):
+    """Port {port} is in use by another program. Choose another with --port or HAVERSACK_PORT."""
+
+    status = 409
+
+
+class NetworkRefused(HaversackError, PermissionError):
+    """Haversack opens no connection to {address}. It works without a network; this attempt was refused and counted."""

@@ -1,0 +1,1 @@
+"""Untrusted file → pages → chunks."""

@@ -1,0 +1,1 @@
+"""One module per family of formats: bytes in, `Conversion` out. They run only inside the worker process."""

@@ -1,0 +1,1 @@
+"""Shuts the network before the first model loads, and proves it."""

@@ -1,0 +1,36 @@
+"""What every room's tests share: the real starter bundle and the real embedder. `make test` builds the bundle first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.manifest import Manifest, read_manifest, verify_model
+from appliance.models.embedder import Embedder
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def bundle_root() -> Path:
+    root = ROOT / "dist" / "starter"
+    assert (root / "manifest.json").is_file(), "dist/starter is not there: run `make bundle` first"
+    return root
+
+
+@pytest.fixture(scope="session")
+def manifest(bundle_root: Path) -> Manifest:
+    return read_manifest(bundle_root)
+
+
+@pytest.fixture(scope="session")
+def embedder(manifest: Manifest) -> Embedder:
+    model = manifest.model("embedder")
+    verify_model(manifest, model)
+    return Embedder(manifest.folder(model), model, threads=2)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
