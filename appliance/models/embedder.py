@@ -5,7 +5,7 @@ Its manifest `settings`:
 
 ```json
 {"file": "model.onnx", "tokenizer": "tokenizer.json", "dimensions": 384, "max_tokens": 256, "pooling": "mean", "normalise": true,
- "prompts": {"query": "", "document": ""}, "inputs": ["input_ids", "attention_mask"], "fingerprint": "…", "parity": {"mean": 0.99, "least": 0.97, "texts": 64}}
+ "prompts": {"query": "", "document": ""}, "fingerprint": "…", "parity": {"mean": 0.99, "least": 0.97, "texts": 64}}
 ```
 """
 

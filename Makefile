@@ -1,0 +1,72 @@
+# Two commands are enough: `make run` and `make test`. `make help` lists the rest.
+SHELL := /bin/sh
+PYTHON ?= python3
+PIP_OPTIONS ?=
+TORCH_OPTIONS ?=
+CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/haversack/wheels
+BIN := .venv/bin
+LLAMA := $(shell sed -n 's/^llama-cpp-python==//p' requirements.in)
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(PIP_OPTIONS)
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup bundle test browser lint bench evaluate lock clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+run: bundle ## set everything up, start the appliance on http://127.0.0.1:8765 and open it
+	$(BIN)/haversack serve --open
+
+setup: .venv/.ready ## make .venv with the commands haversack and haversack-bundle
+
+bundle: .venv/.ready ## make the starter bundle in dist/starter
+	$(BIN)/haversack-bundle build --profile starter
+
+test: bundle browser .venv/.ready-test lint ## set up what the tests need and pass them all
+	$(BIN)/python -m pytest
+
+lint: .venv/.ready-test ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+browser: # Debian's chromium, for the browser tests; strace and ip, for the tests of silence
+	@command -v chromium >/dev/null && command -v strace >/dev/null && command -v ip >/dev/null || { \
+	  as_root=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
+	  $$as_root apt-get update -qq && $$as_root apt-get install -qq -y chromium strace iproute2; }
+
+bench: bundle .venv/.ready-test ## measure against the plain pipeline and write docs/benchmarks.md
+	$(BIN)/python -m scripts.benchmark
+
+evaluate: bundle .venv/.ready-test ## measure quality on DATA=folder and write docs/evaluation.md
+	$(BIN)/python -m scripts.evaluate --data $(or $(DATA),../shared/data)
+
+lock: .venv/.ready-test ## resolve requirements*.in again into requirements*.lock
+	sh scripts/lock.sh
+
+clean: ## remove what setup and bundle made; the wheel cache stays
+	rm -rf .venv dist
+
+# llama-cpp-python comes as source only: compiled once (about 7 minutes on 2 cores), then kept outside the checkout.
+$(CACHE)/llama-$(LLAMA).made: requirements.in | .venv/bin/python
+	@mkdir -p $(CACHE)
+	@ls $(CACHE)/llama_cpp_python-$(LLAMA)-*.whl >/dev/null 2>&1 || { \
+	  echo "Compiling llama-cpp-python $(LLAMA): about 7 minutes on 2 cores, once."; \
+	  $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(CACHE) $(PIP_OPTIONS) llama-cpp-python==$(LLAMA); }
+	@touch $@
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Haversack needs Python 3.11 or newer; name one with PYTHON=…"; exit 2; }
+	$(PYTHON) -m venv .venv
+
+.venv/.ready: requirements-build.lock requirements-torch.lock pyproject.toml $(CACHE)/llama-$(LLAMA).made | .venv/bin/python
+	@echo "Installing what builds and runs Haversack (about 3 minutes the first time)."
+	$(PIP) $(TORCH_OPTIONS) -r requirements-torch.lock
+	$(PIP) --require-hashes -r requirements-build.lock
+	$(PIP) $(CACHE)/llama_cpp_python-$(LLAMA)-*.whl
+	$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+.venv/.ready-test: requirements-test.lock .venv/.ready
+	$(PIP) --require-hashes -r requirements-test.lock
+	@touch $@

@@ -1,0 +1,181 @@
+"""The composition root: the only place where the real parts are built and handed to each other.
+
+Models are loaded on first use and verified against the manifest before a loader opens them; `warm_up` does it in the background, so
+that the page answers at once.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from appliance import __version__
+from appliance.answer.pipeline import Asker
+from appliance.config import Settings
+from appliance.errors import HaversackError
+from appliance.ingest.jobs import Jobs
+from appliance.ingest.pipeline import Ingest
+from appliance.ingest.sandbox import Sandbox
+from appliance.library.conversations import Conversations
+from appliance.library.store import Library
+from appliance.library.vectors import ExactVectors, Vectors
+from appliance.manifest import Manifest, Model, read_manifest, verify_model
+from appliance.models.catalogue import GeneratorSettings, generator_settings
+from appliance.models.embedder import Embeds
+from appliance.models.generator import Generator
+from appliance.offline.seal import Seal
+
+GUIDE = Path(__file__).resolve().parent / "guide"
+GUIDE_COLLECTION = "guide"
+
+Part = TypeVar("Part")
+
+
+class Lazy(Generic[Part]):
+    """A part that is built on first use, once, and that can say how far it is. A failure is told to every caller."""
+
+    def __init__(self, build: Callable[[], Part]) -> None:
+        self._build = build
+        self._lock = threading.Lock()
+        self._part: Part | None = None
+        self._state = "waiting"
+
+    def __call__(self) -> Part:
+        with self._lock:
+            if self._part is None:
+                self._state = "loading"
+                try:
+                    self._part = self._build()
+                except HaversackError as error:
+                    self._state = f"failed: {error}"
+                    raise
+                self._state = "ready"
+            return self._part
+
+    @property
+    def state(self) -> str:
+        """waiting, loading, ready, or "failed: " and the sentence."""
+        return self._state
+
+    @property
+    def built(self) -> Part | None:
+        return self._part
+
+
+class Appliance:
+    """The parts of one run, put together. Close it when done."""
+
+    def __init__(self, settings: Settings, manifest: Manifest, library: Library, seal: Seal, *, serving: bool) -> None:
+        self.settings = settings
+        self.manifest = manifest
+        self.library = library
+        self.seal = seal
+        self.sandbox = Sandbox()
+        self.embedder: Lazy[Embeds] = Lazy(self._load_embedder)
+        self.generator: Lazy[Generator] = Lazy(self._load_generator)
+        # Only the process that serves opens Chroma: two on one directory lose each other's vectors.
+        self.vectors: ExactVectors | Vectors = Vectors(library, settings.index) if serving else ExactVectors(library)
+        self.asker = Asker(library, self.vectors, self.embedder, self.generator)
+        self.ingest = Ingest(library, self.embedder, self.sandbox)
+        self.conversations = Conversations(library)
+        self.jobs: Jobs | None = Jobs(self.ingest, settings.home / "inbox", after=self._index) if serving else None
+        self._closing = threading.Event()
+
+    @property
+    def generator_settings(self) -> GeneratorSettings:
+        return generator_settings(self.manifest.model("generator"))
+
+    def warm_up(self) -> None:
+        """Load the models in the background, the small one first; failures show in `readiness`."""
+        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+
+    def add_guide(self) -> None:
+        """Put the guide into a new library as its first collection; a guide that was removed stays removed."""
+        if self.jobs is None or self.library.documents_ever() or self.jobs.all():
+            return
+        files = [(path.name, path.open("rb")) for path in sorted(GUIDE.glob("*.md"))]
+        try:
+            self.jobs.submit(GUIDE_COLLECTION, files)
+        finally:
+            for _, stream in files:
+                stream.close()
+
+    def readiness(self) -> dict[str, str]:
+        return {"embedder": self.embedder.state, "generator": self.generator.state}
+
+    def status(self) -> dict[str, Any]:
+        return library_status(self.settings, self.library, self.manifest)
+
+    def close(self) -> None:
+        self._closing.set()
+        if self.jobs is not None:
+            self.jobs.close()
+        generator = self.generator.built
+        if generator is not None:
+            generator.close()
+        self.sandbox.close()
+        if isinstance(self.vectors, Vectors):
+            self.vectors.close()
+        self.library.close()
+
+    def _warm_up(self) -> None:
+        for load in (self.embedder, lambda: self.generator().start()):
+            try:
+                load()
+            except HaversackError:
+                continue  # the state holds the sentence, and the page shows it
+
+    def _index(self, collection_id: int) -> None:
+        if isinstance(self.vectors, Vectors) and not self._closing.is_set():
+            self.vectors.refresh(collection_id)
+
+    def _load_embedder(self) -> Embeds:
+        from appliance.models.embedder import Embedder  # onnxruntime takes 0.3 s to import: not before the page answers
+
+        model = self.manifest.model("embedder")
+        verify_model(self.manifest, model)
+        return Embedder(self.manifest.folder(model), model, self.settings.usable_threads)
+
+    def _load_generator(self) -> Generator:
+        model = self.manifest.model("generator")
+        verify_model(self.manifest, model)
+        return Generator(self.manifest.folder(model), model, self.settings.usable_threads)
+
+
+def open_appliance(settings: Settings, *, write: bool, purpose: str, seal: Seal, serving: bool = False) -> Appliance:
+    """Read the manifest, open the library, put the parts together; no model is loaded yet.
+
+    Raises the bundle's and the library's errors.
+    """
+    manifest = read_manifest(settings.bundle)
+    embedder = manifest.model("embedder")
+    library = Library.open(settings.home, write=write, purpose=purpose, fingerprint=fingerprint(embedder))
+    return Appliance(settings, manifest, library, seal, serving=serving)
+
+
+def fingerprint(embedder: Model) -> str:
+    return f"{embedder.title} ({str(embedder.settings['fingerprint'])[:12]})"
+
+
+def library_status(settings: Settings, library: Library, manifest: Manifest | None) -> dict[str, Any]:
+    """What `haversack status` and the page show: where things are, how much there is, who serves."""
+    holder = Library.holder(settings.home)
+    home = settings.home if settings.home.is_dir() else next(folder for folder in settings.home.parents if folder.is_dir())
+    return {
+        "version": __version__,
+        "home": str(settings.home),
+        "free_bytes": shutil.disk_usage(home).free,
+        "bundle": str(settings.bundle),
+        "profile": manifest.profile if manifest else None,
+        "models": [{"role": m.role, "id": m.id, "title": m.title, "licence": m.licence} for m in _models(manifest)],
+        "collections": [asdict(collection) for collection in library.collections()],
+        "writer": asdict(holder) if holder else None,
+    }
+
+
+def _models(manifest: Manifest | None) -> Iterable[Model]:
+    return manifest.models if manifest else ()

@@ -1,0 +1,14 @@
+#!/bin/sh
+# requirements*.in → requirements*.lock: versions and hashes only, no address of an index. llama-cpp-python is compiled by
+# `make setup`, and PyTorch has a lock of its own, so neither is in these.
+set -eu
+resolve() {
+    .venv/bin/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links --generate-hashes \
+        --no-emit-package llama-cpp-python "$@"
+}
+torch=$(mktemp)
+trap 'rm -f "$torch"' EXIT
+echo torch >"$torch"
+resolve --excludes requirements-excluded.in requirements.in --output-file requirements.lock
+resolve --excludes "$torch" --constraints requirements.lock requirements-build.in --output-file requirements-build.lock
+resolve --excludes "$torch" --constraints requirements-build.lock requirements-test.in --output-file requirements-test.lock
