@@ -1,0 +1,172 @@
+"""`haversack ask` and `haversack search`: one question, or many from a file in one process."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from appliance.config import Settings
+from appliance.documents import Answer, Citation, Delta, EvidenceReady, Finished, Progress, Queued, QuotesReady, SentenceChecked
+from appliance.errors import BadRequest, NoSuchDocument, NoSuchPath
+from appliance.offline.seal import Seal
+from appliance.runtime import Appliance, open_appliance
+
+
+def ask(settings: Settings, given: argparse.Namespace) -> int:
+    appliance, collection_id, documents = _open(settings, given)
+    try:
+        for question in _questions(given):
+            answer = _answer(appliance, question, collection_id, documents, quiet=given.json or bool(given.questions))
+            if given.json or given.questions:
+                print(json.dumps(answer_as_json(answer), ensure_ascii=False), flush=True)
+            else:
+                _print_sources(answer)
+    finally:
+        appliance.close()
+    return 0
+
+
+def search(settings: Settings, given: argparse.Namespace) -> int:
+    appliance, collection_id, documents = _open(settings, given)
+    try:
+        for query in _questions(given):
+            result = appliance.asker.search(query, collection_id, limit=given.limit, documents=documents)
+            if given.json or given.questions:
+                keys = ("document", "page", "text", "score", "start", "end")
+                results = [{key: getattr(item, key) for key in keys} for item in result.evidence]
+                timings = {"retrieve": round(result.milliseconds, 1)}
+                print(json.dumps({"query": query, "results": results, "timings_ms": timings}, ensure_ascii=False), flush=True)
+            else:
+                for item in result.evidence:
+                    print(f"{_place(item.document, item.page)}  ({item.score:.3f})\n    {' '.join(item.text.split())}\n")
+                if not result.evidence:
+                    print("Nothing in this collection fits.")
+    finally:
+        appliance.close()
+    return 0
+
+
+def answer_as_json(answer: Answer) -> dict[str, Any]:
+    """The documented form of an answer; see docs/cli.md."""
+    return {
+        "question": answer.question,
+        "searched_for": answer.searched_for,
+        "answer": answer.answer,
+        "generated": answer.generated,
+        "refused": answer.refused,
+        "sentences": [{"text": s.text, "markers": list(s.markers), "supported": s.supported, "missing": list(s.missing)} for s in answer.sentences],
+        "citations": [
+            {key: getattr(item, key) for key in ("marker", "document", "page", "quote", "start", "end", "supported")} for item in answer.citations
+        ],
+        "evidence": [{key: getattr(item, key) for key in ("document", "page", "text", "score", "start", "end")} for item in answer.evidence],
+        "model": answer.model,
+        "timings_ms": {
+            "retrieve": round(answer.timings.retrieve, 1),
+            "first_token": None if answer.timings.first_token is None else round(answer.timings.first_token, 1),
+            "total": round(answer.timings.total, 1),
+        },
+        "tokens": {"prompt": answer.prompt_tokens, "completion": answer.completion_tokens},
+        "note": answer.note,
+    }
+
+
+def _open(settings: Settings, given: argparse.Namespace) -> tuple[Appliance, int, tuple[int, ...] | None]:
+    if bool(given.question) == bool(given.questions):
+        raise BadRequest(detail="Give one question, or a file of them with --questions.")
+    seal = Seal.without_counting()
+    seal.close_network()
+    appliance = open_appliance(settings, write=False, purpose=given.command, seal=seal)
+    try:
+        collection = appliance.library.collection(given.collection)
+        documents = None
+        if given.document:
+            found = [(name, appliance.library.find_document(collection.id, name=name)) for name in given.document]
+            missing = [name for name, document in found if document is None]
+            if missing:
+                raise NoSuchDocument(name=missing[0])
+            documents = tuple(document.id for _, document in found if document is not None)
+    except BaseException:
+        appliance.close()
+        raise
+    return appliance, collection.id, documents
+
+
+def _questions(given: argparse.Namespace) -> Iterator[str]:
+    if not given.questions:
+        yield given.question
+        return
+    path = Path(given.questions)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise NoSuchPath(path=given.questions) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRequest(detail=f"The questions in {path.name} can't be read: it must be a text file in UTF-8.") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield _question(line.strip(), path.name, number)
+
+
+def _question(line: str, name: str, number: int) -> str:
+    if not line.startswith("{"):
+        return line
+    try:
+        question = json.loads(line)["question"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadRequest(detail=f'Line {number} of {name} is not JSON with a "question".') from error
+    if not isinstance(question, str) or not question.strip():
+        raise BadRequest(detail=f"Line {number} of {name} has an empty question.")
+    return question
+
+
+def _answer(appliance: Appliance, question: str, collection_id: int, documents: tuple[int, ...] | None, *, quiet: bool) -> Answer:
+    """Run the pipeline; unless quiet, print quotes and prose to stdout as they come, and messages to stderr."""
+    cancel = threading.Event()
+    for event in appliance.asker.ask(question, collection_id, documents=documents, cancel=cancel):
+        match event:
+            case Finished(answer=answer):
+                if not quiet:
+                    print(answer.answer if answer.refused else "")
+                    if answer.note:
+                        print(answer.note, file=sys.stderr)
+                return answer
+            case _ if quiet:
+                continue
+            case QuotesReady(citations=citations):
+                for citation in citations:
+                    print(f"“{' '.join(citation.quote.split())}” [{citation.marker}]")
+                print()
+            case Delta(text=text):
+                print(text, end="", flush=True)
+            case SentenceChecked(sentence=sentence) if not sentence.supported:
+                print(" ⟨not found in your documents⟩", end="", flush=True)
+            case Progress(phase=phase, done=done, total=total):
+                print(f"{phase}: {done} of {total}", file=sys.stderr)
+            case Queued(ahead=ahead):
+                print(f"{ahead} questions are before this one.", file=sys.stderr)
+            case EvidenceReady() | SentenceChecked():
+                pass
+    raise AssertionError("the ask pipeline ends with Finished")
+
+
+def _print_sources(answer: Answer) -> None:
+    shown: list[Citation] = list(answer.citations)
+    if shown:
+        print("\nSources")
+    for citation in shown:
+        print(f"  [{citation.marker}] {_place(citation.document, citation.page)}")
+    if answer.refused and answer.evidence:
+        print("\nNearest passages")
+        for item in answer.evidence[:3]:
+            print(f"  {_place(item.document, item.page)}: {' '.join(item.text.split())[:160]}…")
+
+
+def _place(document: str, page: int | None) -> str:
+    from appliance.ingest.hygiene import printable
+
+    return printable(document) + (f", page {page}" if page is not None else "")

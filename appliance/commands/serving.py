@@ -1,0 +1,39 @@
+"""`haversack serve`: the order in which things are opened and shut is the point of this module."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+
+from appliance.config import Settings
+from appliance.offline.seal import Seal
+from appliance.runtime import open_appliance
+from appliance.web.app import create_app
+from appliance.web.server import listen, serve as serve_forever
+
+
+def serve(settings: Settings, given: argparse.Namespace) -> int:
+    """Library locked → socket listening → network shut → page answering → models loading."""
+    seal = Seal.prepare()
+    appliance = open_appliance(settings, write=True, purpose="serve", seal=seal, serving=True)
+    try:
+        socket = listen(settings)
+        url = f"http://{settings.host}:{settings.port}"
+        appliance.library.announce(url)
+        seal.close_network()
+        app = create_app(appliance)
+        print(f"Haversack is at {url} (the library is in {settings.home}). Stop it with Ctrl+C.", file=sys.stderr)
+        print(f"{seal.sentence}. Nothing that you put in leaves this machine.", file=sys.stderr)
+        if given.open:
+            seal.open_browser(url)
+        appliance.warm_up()
+        appliance.add_guide()
+        threading.Thread(target=seal.self_test, name="self-test", daemon=True).start()
+        serve_forever(app, socket)
+    except KeyboardInterrupt:
+        print("Stopped. Everything is saved.", file=sys.stderr)
+    finally:
+        appliance.close()
+        seal.close()
+    return 0

@@ -1,0 +1,104 @@
+"""`haversack backup`, `restore`, `check` and `status`: keeping a library alive, and saying what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from appliance.config import Settings
+from appliance.errors import BundleError
+from appliance.library.backup import backup as write_backup, restore as read_backup
+from appliance.library.health import check as check_library
+from appliance.library.store import Library
+from appliance.manifest import Manifest, differences, read_manifest
+from appliance.offline.seal import Seal
+from appliance.runtime import library_status
+
+
+def backup(settings: Settings, given: argparse.Namespace) -> int:
+    file = Path(given.file).absolute()
+    with Library.open(settings.home, write=False) as library:
+        write_backup(library, file)
+    size = file.stat().st_size
+    print(json.dumps({"file": str(file), "bytes": size}) if given.json else f"The library is in {file} ({size / 1e6:.1f} MB). Keep it apart from this machine.")
+    return 0
+
+
+def restore(settings: Settings, given: argparse.Namespace) -> int:
+    file = Path(given.file).absolute()
+    read_backup(settings.home, file)
+    print(json.dumps({"restored": str(file), "home": str(settings.home)}) if given.json else f"The library in {settings.home} is as it was in {file.name}.")
+    return 0
+
+
+def status(settings: Settings, given: argparse.Namespace) -> int:
+    try:
+        manifest: Manifest | None = read_manifest(settings.bundle)
+        problem = None
+    except BundleError as error:
+        manifest, problem = None, str(error)
+    with Library.open(settings.home, write=False) as library:
+        data = library_status(settings, library, manifest)
+    data["bundle_problem"] = problem
+    if given.json:
+        print(json.dumps(data, ensure_ascii=False))
+        return 0
+    print(f"Haversack {data['version']}")
+    print(f"Library  {data['home']}: {len(data['collections'])} collections, {sum(c['documents'] for c in data['collections'])} documents")
+    print(f"Bundle   {data['bundle']}: " + (problem or f"profile {data['profile']}, " + ", ".join(m["title"] for m in data["models"])))
+    writer = data["writer"]
+    print("Serving  " + ((writer["url"] or f"no page; process {writer['pid']} is writing ({writer['purpose']})") if writer else "no"))
+    print(f"Free     {data['free_bytes'] / 1e9:.1f} GB")
+    return 0
+
+
+def check(settings: Settings, given: argparse.Namespace) -> int:
+    """Everything that can be wrong, looked at: every byte of the bundle, the library, the silence."""
+    seal = Seal.prepare()
+    try:
+        seal.close_network()
+        attempts = seal.self_test()
+        bundle_code, bundle_findings = _check_bundle(settings)
+        with Library.open(settings.home, write=False) as library:
+            findings = check_library(library)
+        data: dict[str, Any] = {
+            "network": {"seal": seal.sentence, "level": seal.level, "self_test": [asdict(attempt) for attempt in attempts]},
+            "bundle": bundle_findings,
+            "library": [asdict(finding) for finding in findings],
+        }
+    finally:
+        seal.close()
+    leaks = [attempt for attempt in attempts if not attempt.refused]
+    bad = [finding for finding in findings if finding.severity == "error"]
+    if given.json:
+        print(json.dumps(data, ensure_ascii=False))
+    else:
+        _print_check(data)
+    return bundle_code or (1 if leaks or bad else 0)
+
+
+def _check_bundle(settings: Settings) -> tuple[int, list[dict[str, str]]]:
+    try:
+        found = differences(settings.bundle)
+    except BundleError as error:
+        return error.exit_code, [{"path": str(settings.bundle), "state": "missing", "sentence": str(error)}]
+    # Extra files are named, but nothing that is loaded has changed: not a reason to refuse.
+    code = BundleError.exit_code if any(item.state != "extra" for item in found) else 0
+    return code, [{"path": item.path, "state": item.state, "sentence": f"{item.path} is {item.state}."} for item in found]
+
+
+def _print_check(data: dict[str, Any]) -> None:
+    print(f"Network  {data['network']['seal']}")
+    for attempt in data["network"]["self_test"]:
+        print(f"         {attempt['name']}: {'refused' if attempt['refused'] else 'NOT REFUSED'} ({attempt['detail']})")
+    print("Bundle   " + ("every file is as it was built" if not data["bundle"] else ""))
+    for difference in data["bundle"]:
+        print(f"         {difference['sentence']}")
+    print("Library  " + ("whole" if not data["library"] else ""))
+    for finding in data["library"]:
+        print(f"         {finding['sentence']}")
+    sys.stdout.flush()
