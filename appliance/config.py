@@ -53,9 +53,9 @@ class Settings:
         return self.home / "writer.lock"
 
     @property
-    def scratch(self) -> Path:
-        """Uploads on their way in. Emptied at start."""
-        return self.home / "scratch"
+    def inbox(self) -> Path:
+        """Uploads that are not in the library yet; unfinished ones go on after a restart."""
+        return self.home / "inbox"
 
     @property
     def usable_threads(self) -> int:

@@ -82,7 +82,7 @@ class Appliance:
         self.asker = Asker(library, self.vectors, self.embedder, self.generator)
         self.ingest = Ingest(library, self.embedder, self.sandbox)
         self.conversations = Conversations(library)
-        self.jobs: Jobs | None = Jobs(self.ingest, settings.home / "inbox", after=self._index) if serving else None
+        self.jobs: Jobs | None = Jobs(self.ingest, settings.inbox, after=self._index) if serving else None
         self._closing = threading.Event()
 
     @property

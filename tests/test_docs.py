@@ -1,0 +1,93 @@
+"""The documents are part of the product: what they name exists, and what exists they name."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from appliance.cli import build_parser
+from appliance.config import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = sorted([ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")])
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in DOCS)
+
+
+def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, sub in action.choices.items():
+                found[name] = sub
+                found |= {f"{name} {inner}": parser for inner, parser in commands(sub).items()}
+    return found
+
+
+def flags(parser: argparse.ArgumentParser) -> set[str]:
+    return {option for action in parser._actions for option in action.option_strings if option.startswith("--")} - {"--help"}
+
+
+def test_every_command_is_documented() -> None:
+    reference = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    for name in commands(build_parser()):
+        first, _, second = name.partition(" ")
+        assert f"haversack {first}" in reference
+        assert second in reference
+
+
+def test_every_flag_is_documented() -> None:
+    every = {flag for parser in commands(build_parser()).values() for flag in flags(parser)} - {"--version"}
+    assert {flag for flag in every if flag not in TEXT} == set()
+
+
+@pytest.mark.parametrize("line", re.findall(r"^haversack [a-z].*$", TEXT, flags=re.MULTILINE))
+def test_every_command_line_shown_is_one_that_the_parser_takes(line: str) -> None:
+    import shlex
+
+    build_parser().parse_args(shlex.split(line)[1:])
+
+
+def test_every_setting_is_in_the_table() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for field in fields(Settings):
+        assert f"`--{field.name}` | `HAVERSACK_{field.name.upper()}`" in readme
+
+
+def test_every_make_target_is_documented_and_every_documented_one_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, flags=re.MULTILINE))
+    named = set(re.findall(r"`?make ([a-z-]+)", TEXT))
+    assert targets - {"help"} <= named
+    assert named <= targets
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    for path in DOCS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path.name} points to {target}"
+
+
+def test_every_test_file_that_the_documents_name_exists() -> None:
+    for name in re.findall(r"tests/[\w/]+\.py", TEXT):
+        assert (ROOT / name).is_file(), name
+
+
+def test_nothing_committed_names_a_registry_or_a_path_of_one_machine() -> None:
+    hosts = "|".join(["pyp" + r"i\.org", "pythonhost" + r"ed\.org", "npm" + r"js\.org", r"deb\.deb" + "ian"])
+    found = subprocess.run(["git", "grep", "-nIE", f"({hosts}|/work" + "/(main|shared)|/tmp" + "/lab)"], cwd=ROOT, capture_output=True, text=True)
+    assert found.stdout == ""
+
+
+def test_the_guide_names_only_commands_and_buttons_that_exist() -> None:
+    guide = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "appliance" / "guide").glob("*.md"))
+    known = commands(build_parser())
+    for name in re.findall(r"`haversack ([a-z]+)", guide):
+        assert name in known
+    page = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "appliance" / "web").rglob("*") if path.suffix in (".html", ".js"))
+    for label in re.findall(r'(?:buttons?|choose|"Stop"|"Copy") "([A-Z][^"]+)"', guide):
+        assert label in page, f"the page has no {label!r}"
