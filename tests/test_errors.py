@@ -24,7 +24,7 @@ def test_the_drawing_names_every_class_under_its_parent() -> None:
     drawn: dict[str, str] = {}
     path: list[str] = []
     for line in (errors.__doc__ or "").splitlines():
-        match = re.match(r"^([│├└─ ]*)([A-Z]\w+)", line)
+        match = re.match(r"^([│├└─ ]*)([A-Z][A-Za-z]+)(?=\s{2,}|$)", line)
         if match:
             depth = len(match[1]) // 4
             path = [*path[:depth], match[2]]

@@ -37,7 +37,9 @@ def documents(settings: Settings, given: argparse.Namespace) -> int:
             if document is None:
                 raise NoSuchDocument(name=given.name)
             library.remove_document(document.id)
-            print(json.dumps({"removed": given.name}, ensure_ascii=False) if given.json else f"{printable(given.name)} is gone, text, vectors and all.")
+            print(
+                json.dumps({"removed": given.name}, ensure_ascii=False) if given.json else f"{printable(given.name)} is gone, text, vectors and all."
+            )
         elif given.action == "ledger":
             for entry in ledger(library, collection.id):
                 data: dict[str, Any] = asdict(entry)

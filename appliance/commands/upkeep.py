@@ -24,14 +24,22 @@ def backup(settings: Settings, given: argparse.Namespace) -> int:
     with Library.open(settings.home, write=False) as library:
         write_backup(library, file)
     size = file.stat().st_size
-    print(json.dumps({"file": str(file), "bytes": size}) if given.json else f"The library is in {file} ({size / 1e6:.1f} MB). Keep it apart from this machine.")
+    print(
+        json.dumps({"file": str(file), "bytes": size})
+        if given.json
+        else f"The library is in {file} ({size / 1e6:.1f} MB). Keep it apart from this machine."
+    )
     return 0
 
 
 def restore(settings: Settings, given: argparse.Namespace) -> int:
     file = Path(given.file).absolute()
     read_backup(settings.home, file)
-    print(json.dumps({"restored": str(file), "home": str(settings.home)}) if given.json else f"The library in {settings.home} is as it was in {file.name}.")
+    print(
+        json.dumps({"restored": str(file), "home": str(settings.home)})
+        if given.json
+        else f"The library in {settings.home} is as it was in {file.name}."
+    )
     return 0
 
 
