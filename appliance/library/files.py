@@ -1,0 +1,111 @@
+"""Durable files: written beside, synced, renamed; a half-written file never carries the name that is read."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from appliance.errors import DiskFull, FileUnreadable, HaversackError, LibraryReadOnly
+
+PIECE = 1 << 20
+
+
+def storage_error(error: OSError, path: Path) -> HaversackError:
+    """What an operating system's refusal to write means to the user."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return DiskFull(path=path)
+    return LibraryReadOnly(path=path, detail=error.strerror or error)
+
+
+@contextlib.contextmanager
+def writing_durably(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears under `path` whole and synced when the block ends, or not at all. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    try:
+        with open(beside, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        sync_folder(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and deletions in `folder` survive a power cut; Windows has no such call."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some FUSE file systems sync files only
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Raises OSError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def original_name(sha256: str, name: str) -> str:
+    """Where the original of a document lies, relative to `originals/`. The suffix is kept for viewers, hostile ones are not."""
+    suffix = os.path.splitext(name)[1].lower()
+    harmless = suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 10
+    return f"{sha256[:2]}/{sha256}{suffix if harmless else ''}"
+
+
+def keep_original(source: Path, target: Path, sha256: str) -> None:
+    """Copy `source` to `target` unless it is there. Raises FileUnreadable where `source` is not (or no longer) what was hashed."""
+    with contextlib.suppress(OSError):
+        if target.stat().st_size == source.stat().st_size and sha256_of(target) == sha256:
+            return
+    digest = hashlib.sha256()
+    try:
+        with _opened(source) as incoming, writing_durably(target) as copy:
+            while piece := incoming.read(PIECE):
+                digest.update(piece)
+                copy.write(piece)
+            if digest.hexdigest() != sha256:
+                raise FileUnreadable(detail="The file changed while it was being read. Ingest it again.")
+    except OSError as error:
+        raise storage_error(error, target.parent.parent) from error
+
+
+def _opened(source: Path) -> BinaryIO:
+    try:
+        return open(source, "rb")
+    except OSError as error:
+        raise FileUnreadable(detail=f"The file can't be read ({error.strerror}). Check that it is still there.") from error
+
+
+def discard(path: Path) -> None:
+    """Remove a file and its folder where that is empty now. One that is gone already is fine."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
+
+
+def sweep(originals: Path, wanted: set[str]) -> int:
+    """Remove what no document refers to: the rest of a killed ingest or removal. Returns how many files."""
+    stray = [path for path in originals.glob("*/*") if path.relative_to(originals).as_posix() not in wanted]
+    for path in stray:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            discard(path)
+    return len(stray)

@@ -1,0 +1,58 @@
+"""Keyword search: FTS5's BM25 over the words of the chunks, the titles and names of their documents, and the headings above them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection as Group
+from collections.abc import Iterable
+
+from appliance.documents import Scored
+from appliance.library.database import Connection
+from appliance.library.reading import Reader
+from appliance.library.schema import keywords_table
+from appliance.library.words import quoted, terms
+
+TITLE_WEIGHT = 0.5
+HEADING_WEIGHT = 0.5
+"""Against 1 for the text: every chunk of a document repeats its title, so a word in it says less than one in the chunk."""
+
+
+def search(library: Reader, collection_id: int, query: str, limit: int, documents: Group[int] | None = None) -> list[Scored]:
+    """The `limit` best chunks that hold any of the query's words, best first; scores are BM25, larger is better.
+
+    `documents` keeps to those document ids. An empty list where no word of the query is a word, or none occurs.
+    """
+    words = terms(query)
+    if not words or limit < 1:
+        return []
+    table = keywords_table(collection_id)
+    values: list[object] = [" OR ".join(map(quoted, words))]
+    condition = ""
+    if documents is not None:
+        # The plus keeps FTS5 from being asked once for each id: the ids are one lookup table for the chunks that matched.
+        condition = " AND +rowid IN (SELECT id FROM chunks WHERE document_id IN (SELECT value FROM json_each(?)))"
+        values.append(json.dumps([int(one) for one in documents]))
+    score = f"bm25({table}, 1.0, {TITLE_WEIGHT}, {HEADING_WEIGHT})"
+    statement = f"SELECT rowid, -{score} AS score FROM {table} WHERE {table} MATCH ?{condition} ORDER BY score DESC, rowid LIMIT ?"
+    with library.database.reading() as connection:
+        if not _exists(connection, table):
+            return []
+        rows = connection.execute(statement, (*values, limit)).fetchall()
+    return [Scored(int(chunk_id), float(score)) for chunk_id, score in rows]
+
+
+def document_frequency(library: Reader, collection_id: int, words: Iterable[str]) -> dict[str, int]:
+    """In how many chunks of the collection each word occurs (with its English inflections), titles and headings included."""
+    table = keywords_table(collection_id)
+    counts = {}
+    with library.database.reading() as connection:
+        known = _exists(connection, table)
+        for word in words:
+            phrases = [quoted(term) for term in terms(word, stopwords=False)]
+            query = f"SELECT count(*) FROM {table} WHERE {table} MATCH ?"
+            counts[word] = int(connection.execute(query, (" AND ".join(phrases),)).fetchone()[0]) if known and phrases else 0
+    return counts
+
+
+def _exists(connection: Connection, table: str) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None

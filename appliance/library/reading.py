@@ -1,0 +1,187 @@
+"""What can be read from the library: documents, pages, chunks, vectors. Every text and vector is compared with its checksum first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection as Group
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy
+from numpy.typing import NDArray
+
+from appliance.documents import Chunk, Collection, Document, Heading, Page, UnreadPage
+from appliance.errors import LibraryDamaged, NoSuchCollection, NoSuchDocument
+from appliance.library.database import Connection, Database
+from appliance.library.schema import seal
+
+Ids = NDArray[numpy.int64]
+Vectors = NDArray[numpy.float32]
+Row = Sequence[Any]
+"""Of SQLite: a value is what its column says once the row's checksum was compared."""
+
+DOCUMENT = "id, collection_id, name, sha256, kind, title, size, pages, chunks, status, added, reader, original, headings, metadata, seal"
+_CHUNK = "id, document_id, position, page, start, end, text, heading, seal"
+
+
+class Reader:
+    """The reading half of the library. Safe from many threads. Raises LibraryDamaged rather than show a changed text."""
+
+    def __init__(self, home: Path, database: Database) -> None:
+        self.home = home
+        self.database = database
+
+    def collections(self) -> tuple[Collection, ...]:
+        """By name."""
+        with self.database.reading() as connection:
+            rows = connection.execute(_COLLECTIONS + " GROUP BY c.id ORDER BY c.name").fetchall()
+        return tuple(Collection(*row) for row in rows)
+
+    def collection(self, name: str) -> Collection:
+        """Raises NoSuchCollection."""
+        with self.database.reading() as connection:
+            row = connection.execute(_COLLECTIONS + " WHERE c.name = ? GROUP BY c.id", (name,)).fetchone()
+        if row is None:
+            raise NoSuchCollection(name=name)
+        return Collection(*row)
+
+    def revision(self, collection_id: int) -> int:
+        """Grows with every change of the collection; 0 where there is none."""
+        with self.database.reading() as connection:
+            row = connection.execute("SELECT revision FROM collections WHERE id = ?", (collection_id,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def documents(self, collection_id: int) -> tuple[Document, ...]:
+        """By name. Files that could not be read are not among them: `ledger` has those."""
+        with self.database.reading() as connection:
+            rows = connection.execute(f"SELECT {DOCUMENT} FROM documents WHERE collection_id = ? ORDER BY name", (collection_id,)).fetchall()
+        return tuple(self._document(row) for row in rows)
+
+    def document(self, document_id: int) -> Document:
+        """Raises NoSuchDocument."""
+        return self._document(self._row(document_id))
+
+    def find_document(self, collection_id: int, *, name: str | None = None, sha256: str | None = None) -> Document | None:
+        """The document of that name, that content, or both; None where there is none."""
+        wanted = [(column, value) for column, value in (("name", name), ("sha256", sha256)) if value is not None]
+        where = "".join(f" AND {column} = ?" for column, _ in wanted)
+        values = (collection_id, *(value for _, value in wanted))
+        with self.database.reading() as connection:
+            row = connection.execute(f"SELECT {DOCUMENT} FROM documents WHERE collection_id = ?{where} ORDER BY id", values).fetchone()
+        return self._document(row) if row else None
+
+    def page(self, document_id: int, position: int) -> Page:
+        """The page at `position` (from 0). Raises NoSuchDocument where there is no such page."""
+        for page in self._pages(document_id, "AND position = ?", position):
+            return page
+        raise NoSuchDocument(name=f"{document_id}, page {position + 1}")
+
+    def pages(self, document_id: int) -> tuple[Page, ...]:
+        """All pages in order, the unread ones too. Raises NoSuchDocument."""
+        self._row(document_id)
+        return tuple(self._pages(document_id, ""))
+
+    def unread(self, document_id: int) -> tuple[UnreadPage, ...]:
+        """The pages whose text is missing or incomplete, and why."""
+        return tuple(UnreadPage(page.number, page.reason) for page in self._pages(document_id, "AND reason IS NOT NULL") if page.reason is not None)
+
+    def headings(self, document_id: int) -> tuple[Heading, ...]:
+        """The document's outline in reading order. Raises NoSuchDocument."""
+        return tuple(Heading(*fields) for fields in json.loads(self._row(document_id)[13]))
+
+    def metadata(self, document_id: int) -> dict[str, str]:
+        """What the file says of itself (author, language, …). Raises NoSuchDocument."""
+        return {str(name): str(value) for name, value in json.loads(self._row(document_id)[14]).items()}
+
+    def original(self, document_id: int) -> Path | None:
+        """The file as it was put in, None where it isn't kept (or is gone). Raises NoSuchDocument."""
+        name = self._row(document_id)[12]
+        path = self.home / "originals" / str(name) if name else None
+        return path if path is not None and path.is_file() else None
+
+    def chunks(self, ids: Iterable[int]) -> dict[int, Chunk]:
+        """The chunks of these ids; ids that are not (or no longer) there are left out."""
+        wanted = list(dict.fromkeys(int(one) for one in ids))
+        rows: list[Row] = []
+        with self.database.reading() as connection:
+            for start in range(0, len(wanted), 500):
+                some = wanted[start : start + 500]
+                marks = ",".join("?" * len(some))
+                rows += connection.execute(f"SELECT {_CHUNK} FROM chunks WHERE id IN ({marks})", some).fetchall()
+            found = self._chunks(connection, rows)
+        by_id = {chunk.id: chunk for chunk in found}
+        return {one: by_id[one] for one in wanted if one in by_id}
+
+    def chunks_of(self, document_id: int) -> tuple[Chunk, ...]:
+        """All chunks of a document in reading order."""
+        with self.database.reading() as connection:
+            rows = connection.execute(f"SELECT {_CHUNK} FROM chunks WHERE document_id = ? ORDER BY id", (document_id,)).fetchall()
+            return self._chunks(connection, rows)
+
+    def chunk_ranges(self, collection_id: int, documents: Group[int] | None = None) -> Ids:
+        """Which chunk ids are there: int64 of shape (documents, 2), the first id and the one after the last, ascending."""
+        query = "SELECT first, first + count, document_id FROM embeddings INDEXED BY embeddings_by_collection WHERE collection_id = ? ORDER BY first"
+        with self.database.reading() as connection:
+            rows = connection.execute(query, (collection_id,)).fetchall()
+        chosen = None if documents is None else set(documents)
+        pairs = [(first, after) for first, after, document in rows if chosen is None or document in chosen]
+        return numpy.array(pairs, dtype=numpy.int64).reshape(-1, 2)
+
+    def vectors_of(self, collection_id: int, newer_than: int = 0) -> tuple[Ids, Vectors]:
+        """Chunk ids, ascending, shape (n,), and their vectors, float32 of shape (n, dimensions): those with ids above `newer_than`."""
+        query = "SELECT first, count, dimensions, data, seal FROM embeddings WHERE collection_id = ? AND first > ? AND count > 0 ORDER BY first"
+        ids: list[Ids] = []
+        parts: list[NDArray[numpy.float16]] = []
+        with self.database.reading() as connection:
+            for first, count, dimensions, data, checksum in connection.execute(query, (collection_id, newer_than)):
+                if crc32(data) != checksum or len(data) != 2 * count * dimensions or (parts and dimensions != parts[0].shape[1]):
+                    raise LibraryDamaged(path=self.database.path, detail="vectors were changed on the disk")
+                ids.append(numpy.arange(first, first + count, dtype=numpy.int64))
+                parts.append(numpy.frombuffer(data, dtype="<f2").reshape(count, dimensions))
+        if not parts:
+            return numpy.zeros(0, dtype=numpy.int64), numpy.zeros((0, 0), dtype=numpy.float32)
+        return numpy.concatenate(ids), numpy.concatenate(parts).astype(numpy.float32)
+
+    def _row(self, document_id: int) -> Row:
+        with self.database.reading() as connection:
+            row: Row | None = connection.execute(f"SELECT {DOCUMENT} FROM documents WHERE id = ?", (document_id,)).fetchone()
+        if row is None:
+            raise NoSuchDocument(name=document_id)
+        self._document(row)
+        return row
+
+    def _document(self, row: Row) -> Document:
+        if seal(*row[1:-1]) != row[-1]:
+            raise LibraryDamaged(path=self.database.path, detail=f"the entry of document {row[0]} was changed on the disk")
+        return Document(*row[:12])
+
+    def _pages(self, document_id: int, condition: str, *values: object) -> Iterator[Page]:
+        query = f"SELECT number, text, label, reason, position, seal FROM pages WHERE document_id = ? {condition} ORDER BY position"
+        with self.database.reading() as connection:
+            rows = connection.execute(query, (document_id, *values)).fetchall()
+        for number, text, label, reason, position, checksum in rows:
+            if seal(number, text, label, reason, position) != checksum:
+                raise LibraryDamaged(path=self.database.path, detail=f"page {position} of document {document_id} was changed on the disk")
+            yield Page(number, text, label, reason)
+
+    def _chunks(self, connection: Connection, rows: Sequence[Row]) -> tuple[Chunk, ...]:
+        owners: dict[object, Document] = {}
+        chunks = []
+        for row in rows:
+            identity, owner, position, page, start, end, text, heading, checksum = row
+            if seal(*row[1:-1]) != checksum:
+                raise LibraryDamaged(path=self.database.path, detail=f"passage {identity} was changed on the disk")
+            if owner not in owners:
+                found = connection.execute(f"SELECT {DOCUMENT} FROM documents WHERE id = ?", (owner,)).fetchone()
+                if found is None:
+                    raise LibraryDamaged(path=self.database.path, detail=f"passage {identity} belongs to no document")
+                owners[owner] = self._document(found)
+            document = owners[owner]
+            headings = tuple(json.loads(heading))
+            chunks.append(Chunk(identity, document.id, document.name, position, page, start, end, text, headings, document.title))
+        return tuple(chunks)
+
+
+_COLLECTIONS = "SELECT c.id, c.name, count(d.id), ifnull(sum(d.chunks), 0) FROM collections c LEFT JOIN documents d ON d.collection_id = c.id"
