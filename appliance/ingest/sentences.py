@@ -17,11 +17,12 @@ _PARAGRAPH = re.compile(r"(?:\n[^\S\n]*){2,}|[\f\u2029]+\s*")
 _CLOSERS = r"[\"'”’»›)\]】」』）］〉》]*(?:\[[^\[\]\n]{1,20}\])*"  # footnote marks stand after the full stop: "end.[4] Next"
 _END = re.compile(
     rf"(?P<wide>[。！？｡．।॥؟۔።፧]+{_CLOSERS})"  # no space follows these
-    rf"|(?P<full>[?!؟۔।॥։።፧။።⸮‼⁇⁈⁉]+{_CLOSERS})(?=\s|$)"
+    rf"|(?P<full>[?!։⸮‼⁇⁈⁉]+{_CLOSERS})(?=\s|$)"
     rf"|(?P<dots>(?:\.\s?){{2,}}\.|…+){_CLOSERS}(?=\s|$)"
     rf"|(?P<stop>\.){_CLOSERS}(?=\s|$)"
 )
 _MARKER = re.compile(r"[•◦▪‣●○■□–—*·-]\s+|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]\s+")
+_ROMAN = re.compile(r"[IVXLC]+|[A-Z]")
 _WORD_BEFORE = re.compile(r"[^\W\d_]+(?:\.[^\W\d_]+)*$|\d+$")
 _NEXT_WORD = re.compile(r"[^\w]*([^\W\d_]+|\d+)?")
 
@@ -32,11 +33,11 @@ def _set(words: str) -> frozenset[str]:
 
 # After these a full stop hardly ever ends the sentence.
 _NEVER = _set(
-    """mr mrs ms dr prof st sen rep gov gen col capt lt sgt maj cmdr adm rev hon pres supt messrs mme mlle mm fr sr sra srta dra
-    fig figs eq eqs no nos vol vols pp p ch chap sec sect art arts nr abs tab app ed eds cf vs v e.g eg i.e ie viz approx ca al
-    z.b d.h u.a s.a bzw vgl ggf evtl sog abb bd hrsg jh ebd stk tel p.ej núm pág págs art ej cap гл стр рис табл им ул тов гр
-    проф акад т.е т.к см напр св"""
+    """mr mrs ms dr prof st sen gov gen capt lt sgt maj cmdr adm rev hon pres supt messrs mme mlle sr sra srta dra eds cf vs e.g eg
+    i.e ie viz approx ca z.b d.h u.a s.a bzw vgl ggf evtl sog hrsg ebd stk tel p.ej ej им ул тов проф акад т.е т.к см напр св"""
 )
+# After these it doesn't where a number follows ("Fig. 3", "art. 12", "vol. IV").
+_NUMBERED = _set("""no nos nr fig figs eq eqs vol vols pp p ch chap sec sect art arts abs tab app ed bd abb jh núm pág págs cap гл стр рис табл""")
 # After these it may: only where the next word is one that begins sentences.
 _MAYBE = _set(
     """etc inc ltd co corp bros jr esq dept univ assn mt ft jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat
@@ -133,6 +134,8 @@ def _ends_sentence(text: str, first: int, match: re.Match[str], end: int) -> boo
         return word.lower() not in _MONTHS and match.start() - len(last) > first
     if last.lower() in _NEVER:
         return False
+    if last.lower() in _NUMBERED:
+        return not (word.isdigit() or _ROMAN.fullmatch(word))
     if last.lower() in _MAYBE or "." in last or (len(last) == 1 and last.isupper()):
         return begins
     return True

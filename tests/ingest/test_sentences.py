@@ -30,6 +30,7 @@ def texts(text: str) -> list[str]:
         ["Am 3. Oktober 1990 wurde z.B. Berlin vereint.", "Das ist so."],
         ["Версия 2.0 вышла в г. Москве.", "Это т.е. новая версия."],
         ["¿Quién es el Sr. García?", "No sé."],
+        ["He said no.", "Then he made art.", "See vol. IV."],
         ["See sect. 4.2 for No. 17.", "Stop!", "Why?!"],
     ],
 )
