@@ -3,6 +3,7 @@
 HaversackError
 ├── UsageError                 exit 2, HTTP 400: the request itself is wrong
 │   ├── BadSetting
+│   ├── BadProfile
 │   ├── BadRequest
 │   └── TextTooLong
 ├── NotThere                   exit 1, HTTP 404
@@ -15,6 +16,18 @@ HaversackError
 │   ├── BundleUnreadable
 │   ├── BundleAltered
 │   └── ModelMissing
+├── BuildError                 exit 1: the bundle was not built; the one that was there is as it was
+│   ├── BuildBusy
+│   ├── LicenceRefused
+│   ├── SourceMissing
+│   ├── SourceRefused
+│   ├── SourceUnreachable
+│   ├── SourceAltered
+│   ├── SourceUnsafe
+│   ├── NoSpace
+│   ├── OutputRefused
+│   ├── CannotPrepare
+│   └── ParityFailed
 ├── LibraryError               exit 1, HTTP 409 unless said otherwise
 │   ├── LibraryBusy
 │   ├── LibraryDamaged
@@ -70,6 +83,10 @@ class BadSetting(UsageError):
     """{name} can't be {value!r}: {allowed}."""
 
 
+class BadProfile(UsageError):
+    """The profile {name!r} can't be used: {detail}. Name one of {known}, or a TOML file made like them."""
+
+
 class BadRequest(UsageError):
     """{detail}"""
 
@@ -123,6 +140,54 @@ class BundleAltered(BundleError):
 
 class ModelMissing(BundleError):
     """The bundle at {path} holds no {role} model. Build it anew with `make bundle`."""
+
+
+class BuildError(HaversackError):
+    """The bundle was not built: {detail}"""
+
+
+class BuildBusy(BuildError):
+    """Another build is making {path}. Wait for it, or choose another place with --output."""
+
+
+class LicenceRefused(BuildError):
+    """The licence of {title} is {licence}, and it may not be carried without knowing that. Choose another model in the profile."""
+
+
+class SourceMissing(BuildError):
+    """{what} is not to be had from {source} ({detail}). Check its name in the catalogue or the profile."""
+
+
+class SourceRefused(BuildError):
+    """{source} gives {what} only to those it knows. Accept its terms on its page, set HF_TOKEN to your token, and build again."""
+
+
+class SourceUnreachable(BuildError):
+    """{what} did not come from {source} ({detail}). Check the connection and run the same command again; what is complete is kept."""
+
+
+class SourceAltered(BuildError):
+    """{what} from {source} is not what was promised ({detail}). It was thrown away; build again, and if it stays so, don't trust that source."""
+
+
+class SourceUnsafe(BuildError):
+    """{what} was refused: {detail}. A bundle takes only safetensors, GGUF and ONNX weights, tokenizers and settings."""
+
+
+class NoSpace(BuildError):
+    """The disk that holds {path} has {free} free, and the build needs {needed} there. Free some space, or choose another place."""
+
+
+class OutputRefused(BuildError):
+    """{path} can't be built there: {detail}. Choose another place with --output."""
+
+
+class CannotPrepare(BuildError):
+    """{title} can't be made to run without PyTorch: {detail}. Choose another embedding model in the profile."""
+
+
+class ParityFailed(BuildError):
+    """{title} was refused: prepared, it agrees with its original at {mean} on average, and {wanted} is needed. Choose another model."""
 
 
 class LibraryError(HaversackError):
