@@ -35,7 +35,7 @@ def test_the_drawing_names_every_class_under_its_parent() -> None:
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_the_docstring_is_one_whole_sentence_with_its_details(kind: type[HaversackError]) -> None:
     wanted = set(re.findall(r"\{(\w+)", kind.__doc__ or ""))
-    sentence = str(kind(**{name: "something" for name in wanted}))
+    sentence = str(kind(**dict.fromkeys(wanted, "something")))
     assert "?" not in sentence
     assert "{" not in sentence
     assert "\n" not in sentence

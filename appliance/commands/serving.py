@@ -10,7 +10,8 @@ from appliance.config import Settings
 from appliance.offline.seal import Seal
 from appliance.runtime import open_appliance
 from appliance.web.app import create_app
-from appliance.web.server import listen, serve as serve_forever
+from appliance.web.server import listen
+from appliance.web.server import serve as serve_forever
 
 
 def serve(settings: Settings, given: argparse.Namespace) -> int:

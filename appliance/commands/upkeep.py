@@ -11,7 +11,8 @@ from typing import Any
 
 from appliance.config import Settings
 from appliance.errors import BundleError
-from appliance.library.backup import backup as write_backup, restore as read_backup
+from appliance.library.backup import backup as write_backup
+from appliance.library.backup import restore as read_backup
 from appliance.library.health import check as check_library
 from appliance.library.store import Library
 from appliance.manifest import Manifest, differences, read_manifest
