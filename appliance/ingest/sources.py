@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from appliance.errors import NoSuchPath
+from appliance.errors import FileUnreadable, IngestError, KindUnknown, NoSuchPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Source:
     name: str
     folder: Path | None = None
     """The folder that was named, None where the file itself was. A folder's files of a kind we don't read are no failure."""
-    problem: str | None = None
+    problem: IngestError | None = None
     """Why it won't be read, where that is known already: a pipe, a link that leads out of the folder, a folder we may not open."""
 
 
@@ -59,7 +59,8 @@ def _walk(root: Path) -> Iterator[Source]:
         try:
             entries = sorted((entry for entry in os.scandir(folder) if not entry.name.startswith(".")), key=lambda entry: entry.name)
         except OSError as error:
-            yield Source(folder, _relative(folder, root), root, f"This folder can't be opened ({error.strerror}).")
+            problem = FileUnreadable(detail=f"This folder can't be opened ({error.strerror}).")
+            yield Source(folder, _relative(folder, root), root, problem)
             continue
         for entry in entries:
             if not entry.is_dir(follow_symlinks=False):
@@ -72,23 +73,23 @@ def _relative(path: Path, root: Path) -> str:
     return safe_name(path.relative_to(root).as_posix()) if path != root else safe_name(root.absolute().name)
 
 
-def _leads_out(link: Path, inside: Path) -> str | None:
+def _leads_out(link: Path, inside: Path) -> IngestError | None:
     try:
         target = link.resolve(strict=True)
     except (OSError, RuntimeError):
-        return "This link leads nowhere."
+        return KindUnknown(detail="a link that leads nowhere")
     if not target.is_relative_to(inside):
-        return "This link leads out of the folder."
-    return "This link leads to a folder." if target.is_dir() else _irregular(target)
+        return KindUnknown(detail="a link that leads out of the folder")
+    return KindUnknown(detail="a link to a folder") if target.is_dir() else _irregular(target)
 
 
-def _irregular(path: Path) -> str | None:
+def _irregular(path: Path) -> IngestError | None:
     """A pipe or a device is never opened: reading it may wait for ever."""
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
     except OSError as error:
-        return f"This file can't be opened ({error.strerror})."
-    return None if regular else "This is not a regular file."
+        return FileUnreadable(detail=f"This file can't be opened ({error.strerror}).")
+    return None if regular else KindUnknown(detail="a pipe or a device")
 
 
 def _free_name(source: Source, taken: dict[str, Source]) -> str:

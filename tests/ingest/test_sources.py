@@ -52,20 +52,20 @@ def test_links_that_lead_out_are_named_and_not_followed(tmp_path: Path) -> None:
     write(folder / "a.txt")
     for name, target in (("out", secret), ("round", folder), ("in", folder / "a.txt"), ("nowhere", tmp_path / "gone"), ("loop", folder / "loop")):
         (folder / name).symlink_to(target)
-    problems = {source.name: source.problem for source in find_sources([folder])}
+    problems = {source.name: source.problem and source.problem.details["detail"] for source in find_sources([folder])}
     assert problems == {
         "a.txt": None,  # `in` leads to it, and a file is read once
-        "out": "This link leads out of the folder.",
-        "round": "This link leads to a folder.",
-        "nowhere": "This link leads nowhere.",
-        "loop": "This link leads nowhere.",
+        "out": "a link that leads out of the folder",
+        "round": "a link to a folder",
+        "nowhere": "a link that leads nowhere",
+        "loop": "a link that leads nowhere",
     }
 
 
 def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert find_sources([tmp_path])[0].problem == "This is not a regular file."
-    assert find_sources([tmp_path / "pipe"])[0].problem == "This is not a regular file."
+    for path in (tmp_path, tmp_path / "pipe"):
+        assert "a pipe or a device" in str(find_sources([path])[0].problem)
 
 
 def test_odd_names_are_kept_apart_and_can_be_stored(tmp_path: Path) -> None:
