@@ -129,13 +129,20 @@ class Reader:
         pairs = [(first, after) for first, after, document in rows if chosen is None or document in chosen]
         return numpy.array(pairs, dtype=numpy.int64).reshape(-1, 2)
 
-    def vectors_of(self, collection_id: int, newer_than: int = 0) -> tuple[Ids, Vectors]:
-        """Chunk ids, ascending, shape (n,), and their vectors, float32 of shape (n, dimensions): those with ids above `newer_than`."""
-        query = "SELECT first, count, dimensions, data, seal FROM embeddings WHERE collection_id = ? AND first > ? AND count > 0 ORDER BY first"
+    def vectors_of(self, collection_id: int, newer_than: int = 0, documents: Group[int] | None = None) -> tuple[Ids, Vectors]:
+        """Chunk ids, ascending, shape (n,), and their vectors, float32 of shape (n, dimensions): those with ids above `newer_than`.
+
+        `documents` keeps to those document ids.
+        """
+        query = "SELECT first, count, dimensions, data, seal FROM embeddings WHERE collection_id = ? AND first > ? AND count > 0"
+        values: list[object] = [collection_id, newer_than]
+        if documents is not None:
+            query += " AND document_id IN (SELECT value FROM json_each(?))"
+            values.append(json.dumps([int(one) for one in documents]))
         ids: list[Ids] = []
         parts: list[NDArray[numpy.float16]] = []
         with self.database.reading() as connection:
-            for first, count, dimensions, data, checksum in connection.execute(query, (collection_id, newer_than)):
+            for first, count, dimensions, data, checksum in connection.execute(query + " ORDER BY first", values):
                 if crc32(data) != checksum or len(data) != 2 * count * dimensions or (parts and dimensions != parts[0].shape[1]):
                     raise LibraryDamaged(path=self.database.path, detail="vectors were changed on the disk")
                 ids.append(numpy.arange(first, first + count, dtype=numpy.int64))

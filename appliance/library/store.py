@@ -6,7 +6,7 @@ One transaction a document: it is wholly in or wholly out. Deleting takes its te
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from appliance.documents import Collection, Conversion, Document, Passage
 from appliance.errors import BadRequest, EmbedderChanged, NameTaken, NoSuchCollection
-from appliance.library import indexing, writing
+from appliance.library import generation, indexing, writing
 from appliance.library.database import Connection, Database
 from appliance.library.files import discard, keep_original, original_name, storage_error, sweep
 from appliance.library.lock import Holder, WriterLock, holder
@@ -35,6 +35,8 @@ class Library(Reader):
     def __init__(self, home: Path, database: Database, lock: WriterLock | None) -> None:
         super().__init__(home, database)
         self._lock = lock
+        self.before_removal: list[Callable[[int], None]] = []
+        """Called with the collection's id before documents are removed: whoever has its index open closes it."""
 
     @classmethod
     def open(cls, home: Path, *, write: bool, purpose: str = "", fingerprint: str | None = None) -> Library:
@@ -108,6 +110,7 @@ class Library(Reader):
         """Remove it with its documents and the conversations about it. Raises NoSuchCollection."""
         collection = self.collection(name)
         with self._changing() as (connection, released):
+            self._drop_index(collection.id)
             released |= _originals(connection, "WHERE collection_id = ?", collection.id)
             connection.execute("DELETE FROM collections WHERE id = ?", (collection.id,))
             connection.execute(f"DROP TABLE IF EXISTS {keywords_table(collection.id)}")
@@ -166,6 +169,7 @@ class Library(Reader):
         """Delete a document's text, words, vectors and original from the disk, and its quotes from the conversations. Raises NoSuchDocument."""
         document = self.document(document_id)
         with self._changing() as (connection, released):
+            self._drop_index(document.collection_id)
             released |= _originals(connection, "WHERE id = ?", document_id)
             writing.forget_in_conversations(connection, document)
             writing.remove(connection, document.collection_id, document_id)
@@ -202,6 +206,12 @@ class Library(Reader):
             for name in gone:
                 discard(self.home / "originals" / name)
 
+    def _drop_index(self, collection_id: int) -> None:
+        """The vector index knows what is being removed, in files that can't be edited: it is deleted whole and built again."""
+        for close in list(self.before_removal):
+            close(collection_id)
+        generation.discard_others(self.home / "index" / str(collection_id), None)
+
     def _check_fingerprint(self, fingerprint: str | None) -> None:
         if fingerprint is None:
             return
@@ -221,6 +231,8 @@ class Library(Reader):
             row = connection.execute("SELECT value FROM settings WHERE name = 'words'").fetchone()
         try:
             sweep(self.home / "originals", wanted)
+            for folder in (self.home / "index").glob("*"):
+                generation.discard_stale(folder, self.chunk_ranges(int(folder.name) if folder.name.isdigit() else 0))
         except OSError as error:
             raise storage_error(error, self.home) from error
         if not row or row[0] != WORDS:
