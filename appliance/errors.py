@@ -43,6 +43,7 @@ HaversackError
 │   └── KindUnknown
 ├── ModelError                 exit 1, HTTP 503
 │   ├── GeneratorFailed
+│   ├── PromptTooLong          HTTP 413
 │   └── EmbedderFailed
 ├── PortTaken                  exit 1
 └── NetworkRefused             exit 1
@@ -260,6 +261,12 @@ class ModelError(HaversackError):
 
 class GeneratorFailed(ModelError):
     """The language model stopped ({detail}). The evidence is kept; ask again and it starts anew."""
+
+
+class PromptTooLong(ModelError):
+    """The question and its evidence make {tokens} tokens, and this model reads at most {limit}. Ask a shorter question."""
+
+    status = 413
 
 
 class EmbedderFailed(ModelError):

@@ -1,0 +1,166 @@
+"""The child process that holds the language model: `python -m appliance.models.child FILE CONTEXT THREADS`.
+
+llama.cpp aborts on a bad file, and a full memory gets it killed: that must cost one answer, not the appliance. The main thread
+reads prompts and writes answers, one after the other; a second thread takes requests from stdin meanwhile, so that a cancel
+and a count are served while an answer is being written. When stdin ends, the parent is gone and so is this process, at once.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from appliance.models.engine import Engine, EngineFailed, Stopped
+from appliance.models.protocol import Reason, encode, unpack
+from appliance.models.stops import StopFilter
+from appliance.models.template import ChatTemplate, TemplateFailed
+
+
+class Child:
+    def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
+        self._requests = requests
+        self._replies = replies
+        self._sending = threading.Lock()
+        self._loaded = threading.Event()
+        self._queue: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._cancelled: set[int] = set()
+        self._current = 0
+        self._engine: Engine
+        self._template: ChatTemplate
+
+    def run(self, file: Path, context: int, threads: int) -> int:
+        started = time.perf_counter()
+        threading.Thread(target=self._listen, daemon=True).start()
+        try:
+            self._engine = Engine(file, context, min(threads, physical_cores()), threads)
+            begin, end = self._engine.special_texts()
+            self._template = ChatTemplate(self._engine.metadata("tokenizer.chat_template"), bos=begin, eos=end)
+        except (EngineFailed, TemplateFailed) as error:
+            self._send(0, "failed", detail=str(error))
+            return 1
+        self._loaded.set()
+        self._send(0, "ready", context=self._engine.context, load_ms=round(1000 * (time.perf_counter() - started)), resident_bytes=_resident())
+        while True:
+            self._answer(self._queue.get())
+
+    def _listen(self) -> None:
+        for line in self._requests:
+            request = json.loads(line)
+            if request["do"] == "cancel":
+                self._cancelled.add(request["id"])
+                if self._loaded.is_set() and self._current == request["id"]:
+                    self._engine.stop()
+            elif request["do"] == "count":
+                self._loaded.wait()
+                self._count(request)
+            else:
+                self._queue.put(request)
+        os._exit(0)
+
+    def _count(self, request: dict[str, Any]) -> None:
+        try:
+            counts = [len(self._engine.tokens(self._template.parts(unpack(messages)))) for messages in request["prompts"]]
+        except (EngineFailed, TemplateFailed) as error:
+            self._send(request["id"], "failed", detail=str(error))
+        else:
+            self._send(request["id"], "counts", counts=counts)
+
+    def _answer(self, request: dict[str, Any]) -> None:
+        number = request["id"]
+        self._current = number
+        try:
+            prompt = self._engine.tokens(self._template.parts(unpack(request["messages"])))
+            if len(prompt) >= self._engine.context:
+                self._send(number, "too_long", tokens=len(prompt), limit=self._engine.context - 1)
+                return
+            reused, written, reason = self._generate(number, request, prompt)
+            self._send(number, "done", prompt_tokens=len(prompt), completion_tokens=written, reused_tokens=reused, reason=reason)
+        except (EngineFailed, TemplateFailed) as error:
+            self._send(number, "failed", detail=str(error))
+        finally:
+            self._current = 0
+            self._cancelled.discard(number)
+
+    def _generate(self, number: int, request: dict[str, Any], prompt: list[int]) -> tuple[int, int, Reason]:
+        """Tokens reused, tokens written, and why it ended."""
+        written = 0
+
+        def progress(done: int, total: int) -> None:
+            self._send(number, "reading", done=done, total=total)
+            if number in self._cancelled:
+                self._engine.stop()
+
+        try:
+            reused = self._engine.read(prompt, progress)
+        except Stopped:
+            return 0, 0, "cancelled"
+        room = min(request["max_tokens"], self._engine.context - len(prompt))
+        if room <= 0:
+            return reused, 0, "length"
+        text = codecs.getincrementaldecoder("utf-8")("replace")
+        stops = StopFilter(request["stop"])
+        reason: Reason = "end"
+        for piece in self._pieces(request):
+            written += 1
+            self._show(number, stops.add(text.decode(piece)))
+            if stops.found:
+                return reused, written, "end"
+            if number in self._cancelled or written == room:
+                reason = "cancelled" if number in self._cancelled else "length"
+                break
+        self._show(number, stops.add(text.decode(b"", True)) + stops.rest())
+        return reused, written, reason
+
+    def _pieces(self, request: dict[str, Any]) -> Iterator[bytes]:
+        return self._engine.write(request["temperature"], request["seed"])
+
+    def _show(self, number: int, text: str) -> None:
+        if text:
+            self._send(number, "piece", text=text)
+
+    def _send(self, number: int, kind: str, **values: Any) -> None:
+        with self._sending:
+            self._replies.write(encode({"is": kind, "id": number, **values}))
+            self._replies.flush()
+
+
+def physical_cores() -> int:
+    """Cores that this process may use, hyperthreads counted once: writing is bound by memory, and a second thread only waits."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    seen = set()
+    for number in os.sched_getaffinity(0):
+        try:
+            seen.add(Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list").read_text())
+        except OSError:
+            seen.add(str(number))
+    return len(seen)
+
+
+def _resident() -> int:
+    """Bytes of memory that this process holds now; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
+
+
+def main() -> int:
+    # Native libraries may print at any time: stdout is theirs no more, or a stray line would break the protocol.
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent says when to end
+    return Child(sys.stdin.buffer, replies).run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""The appliance's end of the model's child process: starts it, routes what it says to who asked, and tells why it died."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from appliance.models.protocol import encode
+
+Replies = queue.SimpleQueue[dict[str, Any]]
+_ROOT = Path(__file__).resolve().parents[2]
+_LAST = frozenset({"done", "failed", "too_long", "counts"})
+_DEATHS: dict[int, str] = {
+    signal.SIGKILL: "it was killed, most likely because the memory is full; close other programs",
+    signal.SIGILL: "it was built for a newer processor than this one",
+    signal.SIGABRT: "llama.cpp gave up",
+    signal.SIGSEGV: "llama.cpp crashed",
+    signal.SIGBUS: "the model file could not be read any more",
+}
+
+
+class ModelProcess:
+    """One child. `ask` never fails: a dead child answers `failed` with the reason."""
+
+    def __init__(self, file: Path, context: int, threads: int) -> None:
+        # -P: the folder that the user happens to stand in is no place to import Python from.
+        self._command = [sys.executable, "-P", "-m", "appliance.models.child", str(file), str(context), str(threads)]
+        self._pending: dict[int, tuple[Replies, Callable[[], None] | None]] = {}
+        self._lock = threading.Lock()
+        self._errors: deque[str] = deque(maxlen=5)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._reason: str | None = None
+        self._closed = False
+        self.ready = False
+        self.resident_bytes = 0
+        started = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(started,), name="generator", daemon=True)
+        self._thread.start()
+        started.wait()
+
+    @property
+    def ended(self) -> bool:
+        return self._reason is not None
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child else None
+
+    def ask(self, number: int, request: dict[str, Any], finished: Callable[[], None] | None = None) -> Replies:
+        """The queue into which the replies to this request come. `finished` is called with the last of them."""
+        replies: Replies = queue.SimpleQueue()
+        with self._lock:
+            if self._reason is None:
+                self._pending[number] = (replies, finished)
+        if self._reason is not None and number not in self._pending:
+            replies.put({"is": "failed", "detail": self._reason})
+            return replies
+        self._send({**request, "id": number})
+        return replies
+
+    def cancel(self, number: int) -> None:
+        self._send({"do": "cancel", "id": number})
+
+    def forget(self, number: int) -> None:
+        """Nobody listens any more: cancel it where it still runs."""
+        with self._lock:
+            running = self._pending.pop(number, None) is not None
+        if running:
+            self.cancel(number)
+
+    def close(self) -> None:
+        """End the child within a second, whatever it does: it exits when its stdin ends, or is killed."""
+        self._closed = True
+        if self._child and self._child.stdin:
+            with contextlib.suppress(OSError):
+                self._child.stdin.close()
+            try:
+                self._child.wait(0.5)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+        self._thread.join(1)
+
+    def _run(self, started: threading.Event) -> None:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))),
+            # Threads that spin while they wait for each other starve as soon as another program wants a core:
+            # 900 tokens of prompt took 32 s instead of 7 s on 2 busy cores.
+            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
+        }
+        try:
+            child = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+        except OSError as error:
+            self._end(f"its process can't be started: {error}")
+            started.set()
+            return
+        self._child = child
+        started.set()
+        errors = threading.Thread(target=self._collect, args=(child.stderr,), daemon=True)
+        errors.start()
+        refusal: str | None = None
+        for line in child.stdout or ():
+            reply = json.loads(line)
+            if reply["is"] == "ready":
+                self.ready, self.resident_bytes = True, reply["resident_bytes"]
+            elif reply["id"] == 0:
+                refusal = reply["detail"]
+            else:
+                self._route(reply)
+        code = child.wait()
+        errors.join(1)
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            if pipe:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        self._end(refusal or self._death(code))
+
+    def _collect(self, lines: Iterable[bytes]) -> None:
+        self._errors.extend(line.decode("utf-8", "replace").strip() for line in lines)
+
+    def _route(self, reply: dict[str, Any]) -> None:
+        with self._lock:
+            last = reply["is"] in _LAST
+            replies, finished = (self._pending.pop if last else self._pending.get)(reply["id"], None) or (None, None)
+        if replies is not None:
+            replies.put(reply)
+        if last and finished:
+            finished()
+
+    def _end(self, reason: str) -> None:
+        self.ready = False
+        with self._lock:
+            self._reason = reason
+            pending = list(self._pending.values())
+            self._pending.clear()
+        for replies, finished in pending:
+            replies.put({"is": "failed", "detail": reason})
+            if finished:
+                finished()
+
+    def _death(self, code: int) -> str:
+        if self._closed:
+            return "Haversack is closing"
+        last = next((line for line in reversed(self._errors) if line), "")
+        sentence = _DEATHS.get(-code, f"signal {-code}") if code < 0 else f"its process ended with code {code}"
+        return f"{sentence}: {last}" if last and code != -signal.SIGKILL else sentence
+
+    def _send(self, request: dict[str, Any]) -> None:
+        child = self._child
+        if child is None or child.stdin is None:
+            return
+        try:
+            with self._lock:
+                child.stdin.write(encode(request))
+                child.stdin.flush()
+        except (OSError, ValueError):
+            pass  # it is gone, or being closed: the reading thread says so to everybody who waits
