@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from appliance.documents import Conversion, Heading, Page, Passage
-from appliance.ingest.sentences import Span, paragraphs, sentences
+from appliance.sentences import Span, paragraphs, sentences
 
 TokenStarts = Callable[[str], list[int]]
 

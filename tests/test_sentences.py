@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.ingest.sentences import paragraphs, sentences
+from appliance.sentences import paragraphs, sentences
 
 
 def texts(text: str) -> list[str]:
