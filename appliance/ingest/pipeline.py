@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ class Ingest:
         password: str | None = None,
         cancel: threading.Event,
         on_progress: Callable[[IngestProgress], None] = lambda progress: None,
-    ) -> Iterator[IngestLine]:
+    ) -> Generator[IngestLine, None, None]:
         """Ingest `sources` in order, yielding a line for each; ends early, without an error, where `cancel` is set.
 
         A file that can't be read is a line. What concerns the whole library ends the run: DiskFull, LibraryReadOnly,
@@ -188,7 +188,7 @@ class _Run:
         except IngestError as error:
             if self.stop.is_set():
                 return None
-            if isinstance(error, KindUnknown) and source.folder is not None:
+            if isinstance(error, KindUnknown) and source.optional:
                 return IngestLine(source.name, "skipped", 0, (), 0, str(error))
             return self._failed(source, identified, str(error))
         except HaversackError:

@@ -17,8 +17,10 @@ class Source:
 
     path: Path
     name: str
+    optional: bool = False
+    """One of a folder's many: where it is of a kind we don't read, it is skipped, and that is no failure."""
     folder: Path | None = None
-    """The folder that was named, None where the file itself was. A folder's files of a kind we don't read are no failure."""
+    """The folder that was named, None where the file itself was."""
     problem: IngestError | None = None
     """Why it won't be read, where that is known already: a pipe, a link that leads out of the folder, a folder we may not open."""
 
@@ -33,7 +35,7 @@ def find_sources(paths: Iterable[Path]) -> tuple[Source, ...]:
     for path in [Path(path) for path in paths]:
         if not os.path.lexists(path) or not path.exists():
             raise NoSuchPath(path=safe_name(str(path)))
-        for source in _walk(path) if path.is_dir() else [Source(path, safe_name(path.absolute().name), None, _irregular(path))]:
+        for source in _walk(path) if path.is_dir() else [Source(path, safe_name(path.absolute().name), problem=_irregular(path))]:
             real = source.path.absolute() if source.problem else source.path.resolve()
             if real not in known:
                 name = known[real] = _free_name(source, found)
@@ -60,12 +62,12 @@ def _walk(root: Path) -> Iterator[Source]:
             entries = sorted((entry for entry in os.scandir(folder) if not entry.name.startswith(".")), key=lambda entry: entry.name)
         except OSError as error:
             problem = FileUnreadable(detail=f"This folder can't be opened ({error.strerror}).")
-            yield Source(folder, _relative(folder, root), root, problem)
+            yield Source(folder, _relative(folder, root), True, root, problem)
             continue
         for entry in entries:
             if not entry.is_dir(follow_symlinks=False):
                 path = Path(entry.path)
-                yield Source(path, _relative(path, root), root, _leads_out(path, inside) if entry.is_symlink() else _irregular(path))
+                yield Source(path, _relative(path, root), True, root, _leads_out(path, inside) if entry.is_symlink() else _irregular(path))
         waiting.extend(Path(entry.path) for entry in reversed(entries) if entry.is_dir(follow_symlinks=False))
 
 
