@@ -101,6 +101,17 @@ class Reader:
         path = self.home / "originals" / str(name) if name else None
         return path if path is not None and path.is_file() else None
 
+    def documents_ever(self) -> int:
+        """How many documents were ever stored, those removed since included."""
+        with self.database.reading() as connection:
+            row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'documents'").fetchone()
+        return int(row[0]) if row else 0
+
+    def original_names(self) -> set[str]:
+        """Every kept original, as its path below `originals/`."""
+        with self.database.reading() as connection:
+            return {name for (name,) in connection.execute("SELECT original FROM documents WHERE original IS NOT NULL").fetchall()}
+
     def chunks(self, ids: Iterable[int]) -> dict[int, Chunk]:
         """The chunks of these ids; ids that are not (or no longer) there are left out."""
         wanted = list(dict.fromkeys(int(one) for one in ids))

@@ -6,6 +6,7 @@ One transaction a document: it is wholly in or wholly out. Deleting takes its te
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,8 @@ from appliance.library.writing import clean, now, touch
 WORDS = "1"
 """Counts changes of `words.prepare`: a library indexed with another number gets its keywords made again when it is opened for writing."""
 LONGEST_NAME = 200
+STAGING = "restoring"
+"""Where `backup.restore` unpacks, under the home. What a killed one leaves is removed at the next opening."""
 
 
 class Library(Reader):
@@ -45,7 +48,7 @@ class Library(Reader):
         `fingerprint` names the embedder: the first writer's is kept. Raises LibraryBusy, LibraryDamaged, LibraryTooNew,
         LibraryReadOnly, EmbedderChanged, DiskFull.
         """
-        lock = _lock(home, purpose) if write else None
+        lock = take_lock(home, purpose) if write else None
         database = None
         try:
             database = Database(home, write=write)
@@ -195,6 +198,14 @@ class Library(Reader):
             touch(connection, document.collection_id)
         return self.document(document_id)
 
+    def rebuild_keywords(self) -> None:
+        """Make every keyword index anew from the texts."""
+        with self.database.writing() as connection:
+            for (collection_id,) in connection.execute("SELECT id FROM collections").fetchall():
+                indexing.rebuild(connection, collection_id)
+                touch(connection, collection_id)
+            connection.execute("INSERT OR REPLACE INTO settings VALUES ('words', ?)", (WORDS,))
+
     @contextlib.contextmanager
     def _changing(self) -> Iterator[tuple[Connection, set[str]]]:
         """One transaction. The originals that it puts into the set are deleted after its commit, unless another document has them."""
@@ -226,27 +237,26 @@ class Library(Reader):
 
     def _tidy(self) -> None:
         """What a killed writer may have left: originals that no document refers to; and keywords prepared in an older way."""
+        wanted = self.original_names()
         with self.database.reading() as connection:
-            wanted = _originals(connection)
             row = connection.execute("SELECT value FROM settings WHERE name = 'words'").fetchone()
         try:
+            shutil.rmtree(self.home / STAGING, ignore_errors=True)
             sweep(self.home / "originals", wanted)
             for folder in (self.home / "index").glob("*"):
                 generation.discard_stale(folder, self.chunk_ranges(int(folder.name) if folder.name.isdigit() else 0))
         except OSError as error:
             raise storage_error(error, self.home) from error
         if not row or row[0] != WORDS:
-            with self.database.writing() as connection:
-                for (collection_id,) in connection.execute("SELECT id FROM collections").fetchall():
-                    indexing.rebuild(connection, collection_id)
-                connection.execute("INSERT OR REPLACE INTO settings VALUES ('words', ?)", (WORDS,))
+            self.rebuild_keywords()
 
 
 def _originals(connection: Connection, where: str = "", *values: object) -> set[str]:
     return {name for (name,) in connection.execute(f"SELECT original FROM documents {where}", values).fetchall() if name}
 
 
-def _lock(home: Path, purpose: str) -> WriterLock:
+def take_lock(home: Path, purpose: str) -> WriterLock:
+    """The right to write at `home`, which is made where it isn't there. Raises LibraryBusy, LibraryReadOnly, DiskFull."""
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return WriterLock(home, purpose)
