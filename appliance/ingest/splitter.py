@@ -7,6 +7,7 @@ unseen by the model's window.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _TINY_TOKENS = 60
 _LINE_TOKENS = 20
 """Below this a paragraph is a title line: alone it would match every question about its subject and answer none."""
 _PREFIX_TOKENS = 32
+_SLICE = 200_000
+"""Characters that are tokenised at a time."""
 _CHARACTERS_PER_TOKEN = 8
 """A word of 10,000 letters is one [UNK] to a WordPiece tokenizer; this keeps such a passage to a readable size."""
 
@@ -111,13 +114,26 @@ def _sections(page: Page, headings: Sequence[Heading], open_headings: list[Headi
         yield _Section(start, len(page.text), path)
 
 
+def _all_starts(text: str, token_starts: TokenStarts) -> array[int]:
+    """Where the tokens of a whole page begin. Slice by slice: a tokenizer takes 100 bytes and more a token while it works."""
+    starts, at = array("q"), 0
+    while at < len(text):
+        end = at + _SLICE
+        if end < len(text):
+            end = max(text.rfind(" ", at + 1, end), text.rfind("\n", at + 1, end))
+            end = end if end > at else at + _SLICE
+        starts.extend(at + start for start in token_starts(text[at:end]))
+        at = end
+    return starts
+
+
 class _Cutter:
     """Cuts one page. The page is tokenised once; a slice's tokens are counted by bisecting where the tokens begin."""
 
     def __init__(self, text: str, token_starts: TokenStarts, max_tokens: int, prefix: _Prefixes) -> None:
         self._text = text
         self._token_starts = token_starts
-        self._starts = token_starts(text)
+        self._starts = _all_starts(text, token_starts)
         self._max_tokens = max_tokens
         self._prefix = prefix
 
