@@ -50,7 +50,11 @@ class Child:
         self._loaded.set()
         self._send(0, "ready", context=self._engine.context, load_ms=round(1000 * (time.perf_counter() - started)), resident_bytes=_resident())
         while True:
-            self._answer(self._queue.get())
+            request = self._queue.get()
+            if request["do"] == "count":  # it came while the model was still loading
+                self._count(request)
+            else:
+                self._answer(request)
 
     def _listen(self) -> None:
         for line in self._requests:
@@ -59,8 +63,7 @@ class Child:
                 self._cancelled.add(request["id"])
                 if self._loaded.is_set() and self._current == request["id"]:
                     self._engine.stop()
-            elif request["do"] == "count":
-                self._loaded.wait()
+            elif request["do"] == "count" and self._loaded.is_set():
                 self._count(request)
             else:
                 self._queue.put(request)
@@ -117,7 +120,8 @@ class Child:
             if number in self._cancelled or written == room:
                 reason = "cancelled" if number in self._cancelled else "length"
                 break
-        self._show(number, stops.add(text.decode(b"", True)) + stops.rest())
+        # Bytes that are still in the decoder are half a character, cut off: better not shown at all.
+        self._show(number, stops.rest())
         return reused, written, reason
 
     def _pieces(self, request: dict[str, Any]) -> Iterator[bytes]:

@@ -52,6 +52,12 @@ class Generator:
         return len(self._line)
 
     @property
+    def pid(self) -> int | None:
+        """The child's process id; None where none was started yet."""
+        process = self._process
+        return process.pid if process else None
+
+    @property
     def resident_bytes(self) -> int:
         """Memory that the child held when the model was loaded, its mapped file included; 0 before."""
         process = self._process

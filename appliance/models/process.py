@@ -37,6 +37,7 @@ class ModelProcess:
         self._command = [sys.executable, "-P", "-m", "appliance.models.child", str(file), str(context), str(threads)]
         self._pending: dict[int, tuple[Replies, Callable[[], None] | None]] = {}
         self._lock = threading.Lock()
+        self._sending = threading.Lock()
         self._errors: deque[str] = deque(maxlen=5)
         self._child: subprocess.Popen[bytes] | None = None
         self._reason: str | None = None
@@ -60,12 +61,13 @@ class ModelProcess:
         """The queue into which the replies to this request come. `finished` is called with the last of them."""
         replies: Replies = queue.SimpleQueue()
         with self._lock:
-            if self._reason is None:
+            reason = self._reason
+            if reason is None:
                 self._pending[number] = (replies, finished)
-        if self._reason is not None and number not in self._pending:
-            replies.put({"is": "failed", "detail": self._reason})
-            return replies
-        self._send({**request, "id": number})
+        if reason is None:
+            self._send({**request, "id": number})
+        else:
+            replies.put({"is": "failed", "detail": reason})
         return replies
 
     def cancel(self, number: int) -> None:
@@ -79,15 +81,10 @@ class ModelProcess:
             self.cancel(number)
 
     def close(self) -> None:
-        """End the child within a second, whatever it does: it exits when its stdin ends, or is killed."""
+        """End the child at once, whatever it does: it holds nothing that has to be saved."""
         self._closed = True
-        if self._child and self._child.stdin:
-            with contextlib.suppress(OSError):
-                self._child.stdin.close()
-            try:
-                self._child.wait(0.5)
-            except subprocess.TimeoutExpired:
-                self._child.kill()
+        if self._child:
+            self._child.kill()
         self._thread.join(1)
 
     def _run(self, started: threading.Event) -> None:
@@ -160,7 +157,7 @@ class ModelProcess:
         if child is None or child.stdin is None:
             return
         try:
-            with self._lock:
+            with self._sending:
                 child.stdin.write(encode(request))
                 child.stdin.flush()
         except (OSError, ValueError):
