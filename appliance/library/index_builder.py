@@ -1,9 +1,9 @@
-"""The child process that makes a vector index, and the one that opens it first: a crash of Chroma's costs only the child.
+"""The child process that makes a vector index and opens it first: a crash of Chroma's costs only the child.
 
-    python -m appliance.library.index_builder build|check HOME COLLECTION FOLDER
+    python -m appliance.library.index_builder HOME COLLECTION FOLDER
 
-`build` reads the collection's vectors from the library (read-only) and makes an index in FOLDER; `check` opens it in a process of
-its own, lets known vectors look for themselves, and compares with exact search. Both print one JSON line and exit 0 when all is well.
+It reads the collection's vectors from the library (read-only), makes an index in FOLDER, closes it, opens it again from its files, lets
+known vectors look for themselves, and compares with exact search. Prints one JSON line; exits 0 when all is well.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy
 from numpy.typing import NDArray
 
 from appliance.documents import Scored
-from appliance.library.exact import best, unit, within
-from appliance.library.generation import read_contents, runs, write_contents
+from appliance.library.exact import best, unit
+from appliance.library.generation import runs, write_contents
 from appliance.library.reading import Ids, Vectors
 from appliance.library.store import Library
 
@@ -37,26 +37,23 @@ class Searches(Protocol):
 
 
 def main(arguments: list[str]) -> int:
-    action, home, collection, folder = arguments
+    home, collection, folder = arguments
     if hasattr(os, "nice"):
         os.nice(10)
     with Library.open(Path(home), write=False) as library:
         ids, rows = library.vectors_of(int(collection))
-    rows = unit(rows)
+    contents = runs(ids)
+    real = rows.any(axis=1)  # a zero vector has no direction: exact search gives it 0, Chroma NaN
+    ids, rows = ids[real], unit(rows[real])
     from appliance.library import vectors_chroma  # a second and 47 MB: only here, after the library was read
 
-    if action == "build":
-        real = rows.any(axis=1)  # a zero vector has no direction: exact search gives it 0, Chroma NaN
-        vectors_chroma.build(Path(folder), ids[real], rows[real])
-        write_contents(Path(folder), runs(ids))
-        print(json.dumps({"chunks": len(ids)}))
-        return 0
-    known = within(ids, read_contents(Path(folder)))
+    vectors_chroma.build(Path(folder), ids, rows)
+    write_contents(Path(folder), contents)
     index = vectors_chroma.Index(Path(folder))
-    recall = agreement(index, ids[known], rows[known])
+    recall = agreement(index, ids, rows)
     index.close()
     print(json.dumps({"recall": round(recall, 4), "chunks": index.count}))
-    return 0 if recall >= _LEAST_RECALL else 1
+    return 0 if recall >= _LEAST_RECALL and index.count == len(ids) else 1
 
 
 def agreement(index: Searches, ids: Ids, rows: Vectors) -> float:

@@ -1,6 +1,6 @@
 """Search by meaning through Chroma: sealed generations built from the library, exact search for whatever they don't hold.
 
-A generation is built and first opened in child processes, compared with exact search, sealed, and renamed into use; it is never
+A generation is built and first opened in a child process, compared with exact search, sealed, and renamed into use; it is never
 written to again. Until one is open, and whenever anything is wrong with it, the answers come from exact search: right, only slower.
 """
 
@@ -36,6 +36,8 @@ State = Literal["chroma", "exact", "building"]
 _TAIL_SHARE = 0.1
 _TAIL_CHUNKS = 1000
 """Past either, the chunks that only exact search knows are worth a new generation."""
+_FEWEST = 2
+"""Of one vector Chroma makes no whole HNSW files: it writes them again at every opening."""
 _FEW_DOCUMENTS = 20
 """So many are read from the library for one search; for more the whole matrix is kept in memory (60 ms against 12 at 10,000 chunks)."""
 _TRIES = 2
@@ -182,7 +184,7 @@ class Vectors:
         opened = self._current(collection_id)
         sealed = opened.generation if opened else generation.newest_generation(folder)
         if sealed is None or _worth_another(sealed, alive):
-            if not len(alive) or not (alive[:, 1] > alive[:, 0]).any():
+            if int((alive[:, 1] - alive[:, 0]).sum()) < _FEWEST:
                 return self.drop(collection_id)
             sealed = self._build(collection_id, folder)
         if sealed and (opened is None or opened.generation.folder != sealed.folder):
@@ -192,9 +194,8 @@ class Vectors:
     def _build(self, collection_id: int, folder: Path) -> Generation | None:
         """A new generation, made and tried in child processes. None where the collection lost documents meanwhile (it is queued again)."""
         building = folder / (generation.next_name(folder) + generation.BUILDING)
-        for action in ("build", "check"):
-            if not self._in_child(action, collection_id, building):
-                raise RuntimeError(f"the index of collection {collection_id} failed to {action}")
+        if not self._in_child(collection_id, building):
+            raise RuntimeError(f"no usable index of collection {collection_id} could be built")
         with self._library.database.turn:
             # No removal can come between this look and the renaming.
             if Generation(building, generation.read_contents(building)).missing_from(self._library.chunk_ranges(collection_id)):
@@ -220,8 +221,8 @@ class Vectors:
             generation.discard_others(sealed.folder.parent, sealed.folder)
         self._exact.forget(collection_id)
 
-    def _in_child(self, action: str, collection_id: int, folder: Path) -> bool:
-        command = [sys.executable, "-m", "appliance.library.index_builder", action, str(self._library.home), str(collection_id), str(folder)]
+    def _in_child(self, collection_id: int, folder: Path) -> bool:
+        command = [sys.executable, "-m", "appliance.library.index_builder", str(self._library.home), str(collection_id), str(folder)]
         paths = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
         with self._guard:
             if self._closing.is_set():

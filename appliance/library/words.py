@@ -18,6 +18,8 @@ _UNSPACED = re.compile(
 _POINTS = re.compile("[\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 """Hebrew and Arabic vowel points, tatweel, and invisible signs: written or not, the word is the same."""
 _COMPOUND = re.compile(r"\w+(?:[.,:/'’_-]\w+)*")
+_MARKS = ("Mn", "Mc")
+"""Hindi's vowel signs and their like: part of the word for FTS5 as we set it up, not for Python's `\\w`."""
 _PART = re.compile(r"[^\W_]+")
 
 _FUNCTION_WORDS = """
@@ -47,17 +49,19 @@ def terms(query: str, *, stopwords: bool = True) -> list[str]:
     A number with its point, a date, a part number ("3.14", "A-12") is one term, found only whole; other compounds are their words.
     """
     text = prepare(query).lower()
+    shape = text if text.isascii() else "".join("x" if unicodedata.category(sign) in _MARKS else sign for sign in text)
     found: dict[str, None] = {}
     spare: dict[str, None] = {}
-    for match in _COMPOUND.finditer(text):
-        compound = match[0]
+    for match in _COMPOUND.finditer(shape):
+        compound = text[match.start() : match.end()]
         if any(sign.isdigit() for sign in compound):
             found[compound] = None
         elif compound.replace("’", "'") in STOPWORDS:
             spare[compound] = None
         else:
-            for part in _PART.findall(compound):
-                (spare if part in STOPWORDS else found)[part] = None
+            for part in _PART.finditer(shape, match.start(), match.end()):
+                word = text[part.start() : part.end()]
+                (spare if word in STOPWORDS else found)[word] = None
         if len(found) >= MOST_WORDS:
             break
     chosen = found if stopwords and found else {**found, **spare}
