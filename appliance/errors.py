@@ -46,6 +46,8 @@ HaversackError
 │   ├── PromptTooLong          HTTP 413
 │   └── EmbedderFailed
 ├── PortTaken                  exit 1
+├── NotOurPage                 HTTP 403: a request that another site or name sent
+├── PageOutdated               HTTP 401
 └── NetworkRefused             exit 1
 """
 
@@ -277,6 +279,18 @@ class PortTaken(HaversackError):
     """Port {port} is in use by another program. Choose another with --port or HAVERSACK_PORT."""
 
     status = 409
+
+
+class NotOurPage(HaversackError):
+    """This request does not come from the page at http://127.0.0.1:{port}. Open that address in your browser."""
+
+    status = 403
+
+
+class PageOutdated(HaversackError):
+    """Haversack was started anew since this page was opened. Reload the page."""
+
+    status = 401
 
 
 class NetworkRefused(HaversackError, PermissionError):
