@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 _BLOCK = 1 << 20
+_SUM_LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,11 @@ def read_manifest(root: Path) -> Manifest:
         raise BundleMissing(path=root)
     try:
         content = (root / MANIFEST).read_bytes()
-        sums = _sums(root)
-    except (OSError, ValueError) as error:
+        sums = _parse_sums((root / SUMS).read_bytes())
+    except OSError as error:
         raise BundleUnreadable(path=root, detail=error) from error
+    if sums is None:
+        raise BundleAltered(path=SUMS, state="altered")
     if sums.get(MANIFEST) != hashlib.sha256(content).hexdigest():
         raise BundleAltered(path=MANIFEST, state="altered")
     return parse_manifest(root, content)
@@ -114,7 +118,7 @@ def parse_manifest(root: Path, content: bytes) -> Manifest:
         )
         for path in [file.path for file in manifest.files] + [model.folder for model in manifest.models]:
             _refuse_unsafe(path)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BundleUnreadable(path=root, detail=error) from error
     return manifest
 
@@ -133,41 +137,51 @@ def verify_model(manifest: Manifest, model: Model) -> None:
 def differences(root: Path) -> tuple[Difference, ...]:
     """Every file of the bundle that is missing, altered or extra, the manifest and SHA256SUMS included, sorted by path.
 
-    Reads every byte. Raises BundleMissing, or BundleUnreadable where the manifest holds no list to check against.
+    Reads every byte. Raises BundleMissing where there is neither of the two, or BundleUnreadable where neither can be read.
     """
-    if not (root / MANIFEST).is_file():
+    content = (root / MANIFEST).read_bytes() if (root / MANIFEST).is_file() else None
+    raw = (root / SUMS).read_bytes() if (root / SUMS).is_file() else None
+    if content is None and raw is None:
         raise BundleMissing(path=root)
-    content = (root / MANIFEST).read_bytes()
-    found: list[Difference] = []
+    found = {Difference(name, "altered") for name in (MANIFEST, SUMS) if (root / name).is_symlink()}
+    sums = _parse_sums(raw)
+    if sums is None:
+        found.add(Difference(SUMS, "missing" if raw is None else "altered"))
+    manifest: Manifest | None = None
     try:
-        sums: dict[str, str] | None = _sums(root)
-    except FileNotFoundError:
-        sums = None
-        found.append(Difference(SUMS, "missing"))
-    except (OSError, ValueError):
-        sums = None
-        found.append(Difference(SUMS, "altered"))
-    if sums is not None and sums.get(MANIFEST) != hashlib.sha256(content).hexdigest():
-        found.append(Difference(MANIFEST, "altered"))
-    try:
-        manifest = parse_manifest(root, content)
+        if content is None:
+            found.add(Difference(MANIFEST, "missing"))
+        else:
+            manifest = parse_manifest(root, content)
     except BundleUnreadable:
-        if sums is None:
-            raise
+        found.add(Difference(MANIFEST, "altered"))
+    if content is not None and sums is not None:
+        found |= {Difference(name, "altered") for name in _disagree(sums, content, manifest)}
+    if manifest is not None:
+        listed = list(manifest.files)
+    elif sums is not None:
         listed = [BundleFile(path, -1, digest, "") for path, digest in sums.items() if path != MANIFEST]
     else:
-        listed = list(manifest.files)
-        expected = {file.path: file.sha256 for file in listed}
-        told = {path: digest for path, digest in (sums or {}).items() if path != MANIFEST}
-        if sums is not None and told != expected and not any(item.path == MANIFEST for item in found):
-            found.append(Difference(SUMS, "altered"))
+        raise BundleUnreadable(path=root, detail="neither it nor SHA256SUMS is as it was written")
     for file in listed:
         state = _state(root, file)
         if state:
-            found.append(Difference(file.path, state))
+            found.add(Difference(file.path, state))
     known = {file.path for file in listed} | {MANIFEST, SUMS}
-    found += [Difference(path, "extra") for path in _walk(root) if path not in known]
+    found |= {Difference(path, "extra") for path in _walk(root) if path not in known}
     return tuple(sorted(found, key=lambda item: (item.path, item.state)))
+
+
+def _disagree(sums: Mapping[str, str], content: bytes, manifest: Manifest | None) -> Iterator[str]:
+    """Which of the manifest and SHA256SUMS was altered, where the one doesn't say what the other does."""
+    told, actual = sums.get(MANIFEST), hashlib.sha256(content).hexdigest()
+    if told is None:
+        yield SUMS
+    elif told != actual:
+        # Another manifest has quite another hash; a hash that is nearly right was itself damaged.
+        yield SUMS if sum(one != other for one, other in zip(told, actual, strict=True)) < 16 else MANIFEST
+    elif manifest is not None and {path: digest for path, digest in sums.items() if path != MANIFEST} != {f.path: f.sha256 for f in manifest.files}:
+        yield SUMS
 
 
 def sha256_of(path: Path) -> str:
@@ -187,15 +201,20 @@ def _state(root: Path, file: BundleFile) -> Literal["missing", "altered"] | None
     return None if sha256_of(path) == file.sha256 else "altered"
 
 
-def _sums(root: Path) -> dict[str, str]:
+def _parse_sums(content: bytes | None) -> dict[str, str] | None:
+    """Path → sha256, or None where the list isn't exactly as it was written."""
     sums: dict[str, str] = {}
-    for line in (root / SUMS).read_text(encoding="utf-8").splitlines():
-        digest, separator, path = line.partition("  ")
-        if not separator or len(digest) != 64:
-            raise ValueError(f"{SUMS} has a line that is no checksum")
-        _refuse_unsafe(path)
-        sums[path] = digest
-    return sums
+    try:
+        *lines, end = (content or b"?").decode("utf-8").split("\n")
+        for line in lines:
+            match = _SUM_LINE.fullmatch(line)
+            if match is None or match[2] in sums:
+                return None
+            _refuse_unsafe(match[2])
+            sums[match[2]] = match[1]
+    except ValueError:
+        return None
+    return None if end else sums
 
 
 def _walk(root: Path) -> Iterator[str]:

@@ -102,7 +102,7 @@ def _source_text(one: Resolved) -> str:
 
 
 def _item_json(one: Resolved) -> dict[str, object]:
-    files = [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in one.files]
+    files = [{"path": file.path, "size": file.size, "digest": file.digest} for file in one.files]
     return {
         "role": one.item.role,
         "id": one.item.id,

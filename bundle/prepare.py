@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -167,7 +168,7 @@ def _parity(original: Any, folder: Path, settings: dict[str, Any], title: str) -
     """Cosine of the runtime's own vectors with sentence-transformers', as documents and as queries. Raises ParityFailed."""
     from appliance.models.embedder import Embedder
 
-    embedder = Embedder(folder, Model("embedder", "", title, "", "", {}, settings), threads=0)
+    embedder = Embedder(folder, Model("embedder", "", title, "", "", {}, settings), threads=os.cpu_count() or 1)
     texts = list(TEXTS)
     cosines = (embedder.embed_documents(texts) * original.encode_document(texts, normalize_embeddings=True)).sum(axis=1)
     if settings["prompts"]["query"]:
@@ -186,9 +187,10 @@ def _one_line(error: BaseException) -> str:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Exporter and quantiser warn about their own future, and the loader draws a bar; none of that is for the user."""
-    from transformers.utils.logging import disable_progress_bar
+    from transformers.utils import logging as loader
 
-    disable_progress_bar()
+    bars: Any = loader  # the module is untyped
+    bars.disable_progress_bar()
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -141,13 +141,14 @@ def _item(name: str, entry: Mapping[str, Any], base: Path) -> Item:
 
 def _source(name: str, entry: Mapping[str, Any], base: Path) -> PackageSource | HubSource | FolderSource:
     kind = entry["kind"]
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items() if key != "kind"}
+    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items() if key != "kind"}
     if kind == "package":
         return PackageSource(**given)
     if kind == "hub":
-        if given.get("revision") and not re.fullmatch(r"[0-9a-f]{40}", given["revision"]):
+        source = HubSource(**given)
+        if source.revision and not re.fullmatch(r"[0-9a-f]{40}", source.revision):
             raise ValueError(f"the revision of {name} must be a commit of 40 hexadecimal digits, or empty")
-        return HubSource(**given)
+        return source
     if kind == "folder":
-        return FolderSource(path=(base / Path(given["path"]).expanduser()).resolve())
+        return FolderSource(path=(base / Path(str(given["path"])).expanduser()).resolve())
     raise ValueError(f"{name} comes from {kind!r}; known are package, hub, folder")

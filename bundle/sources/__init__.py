@@ -6,7 +6,10 @@ Every source answers two questions: what would be fetched (`resolve`, no big dow
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -27,11 +30,12 @@ Report = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file as its source promises it; `sha256` is empty where only the fetch can tell."""
+    """One file as its source promises it."""
 
     path: str
     size: int
-    sha256: str = ""
+    digest: str
+    """Its sha256 in hexadecimal; `git:` and git's own hash for the Hub's small files, which have no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,27 @@ def source_for(item: Item, cache: Path) -> Source:
 def cache_folder() -> Path:
     """Downloads, kept between builds: `haversack/downloads` in the user's cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "haversack" / "downloads"
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """A folder of this process's own inside `folder`, removed afterwards; those of processes that were killed go first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob(".part-*"):
+        if not _alive(int(stale.name.split("-")[1])):
+            shutil.rmtree(stale, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".part-{os.getpid()}-") as path:
+        yield Path(path)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def carried(path: str) -> bool:

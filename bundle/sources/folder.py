@@ -27,14 +27,14 @@ class Folder:
         if not files:
             raise SourceMissing(what=item.title, source=path, detail="it holds no weights, tokenizer or settings")
         size = sum(file.size for file in files)
-        content = hashlib.sha256(json.dumps([(file.path, file.sha256) for file in files]).encode()).hexdigest()
+        content = hashlib.sha256(json.dumps([(file.path, file.digest) for file in files]).encode()).hexdigest()
         return Resolved(item, licence, {"kind": "folder", "name": path.name, "sha256": content}, files, size, size, size)
 
     def fetch(self, resolved: Resolved, into: Path, report: Report) -> Fetched:
         path = _path(resolved.item)
         own = dict(_walk(path, resolved.item))
         for file in resolved.files:
-            if file.path not in own or _copy(own[file.path], into / "model" / file.path, report) != file.sha256:
+            if file.path not in own or _copy(own[file.path], into / "model" / file.path, report) != file.digest:
                 raise SourceAltered(what=file.path, source=path, detail="it changed while it was copied")
         for name, notice in own.items():
             if is_notice(name):

@@ -7,14 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 from pathlib import Path
 
 from appliance.errors import SourceAltered, SourceMissing, SourceUnreachable, SourceUnsafe
 from appliance.manifest import sha256_of
-from bundle.sources import Fetched, Report, Resolved, SourceFile, carried, licence_of, safe_name
+from bundle.sources import Fetched, Report, Resolved, SourceFile, carried, licence_of, safe_name, scratch
 from bundle.spec import Item, PackageSource
 
 _MOST_ENTRIES = 2_000
@@ -51,35 +50,34 @@ class Packages:
         return self._cache / f"{source.name}-{source.version}-{source.sha256[:12]}.whl"
 
     def _download(self, source: PackageSource, wheel: Path, report: Report) -> None:
-        self._cache.mkdir(parents=True, exist_ok=True)
         what, where = f"{source.name} {source.version}", "the package index"
-        with tempfile.TemporaryDirectory(dir=self._cache, prefix=".pip-") as scratch:
-            wanted = Path(scratch, "wanted.txt")
+        with scratch(self._cache) as own:
+            wanted = own / "wanted.txt"
             wanted.write_text(f"{source.name}=={source.version} --hash=sha256:{source.sha256}\n", encoding="utf-8")
             command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "--quiet", "--no-input"]
-            command += ["--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off", f"--dest={scratch}/done", f"--requirement={wanted}"]
+            command += ["--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off", f"--dest={own}/done", f"--requirement={wanted}"]
             # pip downloads into TMPDIR and copies from there: its growing file is what shows the progress.
-            environment = {**os.environ, "TMPDIR": scratch}
+            environment = {**os.environ, "TMPDIR": str(own)}
             with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as pip:
                 try:
-                    output = _watch(pip, Path(scratch), source.size, report)
+                    output = _watch(pip, own, source.size, report)
                 except BaseException:
                     pip.kill()
                     raise
             if pip.returncode:
                 _explain(output, what, where)
-            found = list(Path(scratch, "done").glob("*.whl"))
+            found = list((own / "done").glob("*.whl"))
             if len(found) != 1 or found[0].stat().st_size != source.size or sha256_of(found[0]) != source.sha256:
                 raise SourceAltered(what=what, source=where, detail="its sha256 differs from the catalogue's")
             found[0].replace(wheel)
 
 
-def _watch(pip: subprocess.Popen[str], scratch: Path, size: int, report: Report) -> str:
+def _watch(pip: subprocess.Popen[str], folder: Path, size: int, report: Report) -> str:
     """pip's output once it has ended, bytes reported on the way; never more of them than `size`."""
     seen = 0
     while pip.poll() is None:
         time.sleep(_POLL_SECONDS)
-        now = min(size, max((path.stat().st_size for path in scratch.rglob("*.whl") if path.exists()), default=0))
+        now = min(size, max((path.stat().st_size for path in folder.rglob("*.whl") if path.exists()), default=0))
         if now > seen:
             report(now - seen)
             seen = now
