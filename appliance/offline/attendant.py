@@ -1,7 +1,8 @@
 """The small process outside the seal: started before the network is shut, it answers and counts what the kernel refuses, and opens the browser.
 
 Run by its path, `python -I -S attendant.py CONTROL COUNTER PARENT`, with the standard library alone: it lies outside, so it loads
-nothing that could use that. CONTROL is one end of a socket pair, COUNTER eight bytes of shared memory that hold the count, PARENT the process that it serves.
+nothing that could use that. CONTROL is one end of a socket pair, COUNTER eight bytes of shared memory that hold the count, PARENT the
+process that it serves.
 
 Requests are JSON, one a packet; each is answered by one packet, `true` or `false`:
 `{"do": "listen"}` with the listener's descriptor · `{"do": "overlook", "thread": N}` · `{"do": "heed", "thread": N}` · `{"do": "open", "url": …}`.
