@@ -1,0 +1,102 @@
+"""The answer of one question while it is being made, and the answers that need no model."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from appliance.answer.citations import Citations, led_by_quotes
+from appliance.answer.prose import Prose
+from appliance.documents import Answer, Evidence, Timings
+from appliance.models.generator import Done
+
+REFUSAL = "Nothing in {where} answers this question. The nearest passages are shown; they may be about something else."
+EMPTY = "There is nothing to search in {where} yet. Add documents, then ask again."
+COLLECTION, CHOSEN = "this collection", "the chosen documents"
+CUT = "The answer was cut at the longest that this model may write."
+
+
+@dataclass(slots=True)
+class Draft:
+    """What is known of an answer so far. It belongs to one question and one thread."""
+
+    question: str
+    searched_for: str
+    evidence: tuple[Evidence, ...]
+    started: float
+    """time.perf_counter() when the question came."""
+    retrieve: float
+    """Milliseconds."""
+    model: str = ""
+    note: str = ""
+    stopped: bool = False
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    _first_token: float | None = None
+    _reading_since: tuple[float, int] | None = field(default=None)
+
+    def first_token_now(self) -> None:
+        if self._first_token is None:
+            self._first_token = self._milliseconds()
+
+    def count(self, done: Done) -> None:
+        self.prompt_tokens += done.prompt_tokens
+        self.completion_tokens += done.completion_tokens
+        self.stopped = self.stopped or done.reason == "cancelled"
+        if done.reason == "length":
+            self.note = CUT
+
+    def seconds_left(self, done: int, total: int) -> float | None:
+        """Of reading the prompt, by the speed since the first report; None at the first."""
+        now = time.perf_counter()
+        if self._reading_since is None:
+            self._reading_since = (now, done)
+            return None
+        began, already = self._reading_since
+        return (now - began) / (done - already) * (total - done) if done > already else None
+
+    def answer(self, citations: Citations, prose: Prose) -> Answer:
+        return Answer(
+            question=self.question,
+            searched_for=self.searched_for,
+            answer=led_by_quotes(citations.all[: citations.leading], prose.marked),
+            generated=prose.plain,
+            sentences=tuple(prose.sentences),
+            citations=citations.all,
+            evidence=self.evidence,
+            refused=False,
+            model=self.model,
+            timings=self._timings(),
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            stopped=self.stopped,
+            note=self.note,
+        )
+
+    def without_model(self, text: str, citations: Citations, *, refused: bool) -> Answer:
+        return Answer(
+            question=self.question,
+            searched_for=self.searched_for,
+            answer=text,
+            generated="",
+            sentences=(),
+            citations=citations.all,
+            evidence=self.evidence,
+            refused=refused,
+            model="",
+            timings=self._timings(),
+            stopped=self.stopped,
+            note=self.note,
+        )
+
+    def _timings(self) -> Timings:
+        return Timings(self.retrieve, self._first_token, self._milliseconds())
+
+    def _milliseconds(self) -> float:
+        return 1000 * (time.perf_counter() - self.started)
+
+
+def refusal(draft: Draft, *, chosen: bool) -> Answer:
+    """`chosen`: the search kept to documents that the user chose."""
+    text = (REFUSAL if draft.evidence else EMPTY).format(where=CHOSEN if chosen else COLLECTION)
+    return draft.without_model(text, Citations(), refused=True)

@@ -1,0 +1,48 @@
+"""Is a sentence of the model's borne out by the documents? Decided by code, sentence by sentence, never by the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from appliance.answer import facts
+from appliance.answer.quotes import Quote
+from appliance.answer.words import content_words, terms
+
+ENOUGH = 0.6
+"""Share of a sentence's content words that its one or two sources must hold: a summary may use words of its own, not many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`sources`: the quotes that bear the sentence out, the better first; empty where it isn't supported."""
+
+    sources: tuple[Quote, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def supported(self) -> bool:
+        return bool(self.sources)
+
+
+def check(sentence: str, quotes: Sequence[Quote], shown: Sequence[Quote] = ()) -> Verdict:
+    """Compare `sentence` with `quotes`, all that it may rest on; those `shown` already are preferred.
+
+    Supported means: its numbers, dates and names all occur in one or two of the quotes, and enough of its other words do. Titles
+    and headings don't count: what a citation shows must hold by itself. What no quote holds is `missing`.
+    """
+    wanted = {term for word in content_words(sentence) for term in terms(word)}
+    if not wanted or not quotes:
+        return Verdict((), facts.missing(sentence, ""))
+    # In order of preference, so that of two equally good sources the one on the page already is cited.
+    held = {quote: wanted & set(terms(quote.text)) for quote in (*shown, *quotes)}
+    first = max(held, key=lambda quote: len(held[quote]))
+    sources, found, lacking = [first], held[first], facts.missing(sentence, first.text)
+    if lacking or len(found) < ENOUGH * len(wanted):
+        second = min(held, key=lambda quote: (len(facts.missing(sentence, f"{first.text}\n{quote.text}")), -len(held[quote] - found)))
+        if second != first:
+            sources, found = [first, second], found | held[second]
+            lacking = facts.missing(sentence, f"{first.text}\n{second.text}")
+    if lacking or len(found) < ENOUGH * len(wanted):
+        return Verdict((), lacking)
+    return Verdict(tuple(sources), ())

@@ -1,0 +1,162 @@
+""" "What is in here?" and "Summarise this document": the whole of it, section by section, in cited sentences of its own.
+
+A model that is good enough adds a few words of its own to each section; a small one would only make them worse.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from appliance.answer import prompt as prompts
+from appliance.answer.answers import Draft
+from appliance.answer.citations import Citations, led_by_quotes
+from appliance.answer.prose import Prose
+from appliance.answer.quotes import Quote, every_sentence
+from appliance.answer.summary import MOST_DOCUMENTS, Section, Summariser, evidence_of
+from appliance.documents import AnswerEvent, Document, Evidence, EvidenceReady, Finished, Progress, Queued, QuotesReady
+from appliance.errors import GeneratorFailed, PromptTooLong
+from appliance.library.reading import Reader
+from appliance.models.catalogue import GeneratorSettings
+from appliance.models.generator import Done, Generator, Piece, Waiting
+
+LEAST_PARAMETERS = 1e9
+"""A model below this is not asked to summarise: SmolLM2-135M mixes up what it read."""
+_SIZE = re.compile(r"([\d.]+)\s*([MB])", re.IGNORECASE)
+_FEW_SECTIONS = 4
+"""Up to which each section shows two sentences."""
+EMPTY = "There are no documents in this collection yet. Add some, then ask again."
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One section of the summary: its heading, the chunks that it speaks for, the sentences chosen."""
+
+    title: str
+    section: Section
+    quotes: tuple[Quote, ...]
+
+
+def can_summarise(settings: GeneratorSettings) -> bool:
+    """Whether the catalogue says that this model is large enough to be asked for a summary."""
+    size = _SIZE.fullmatch(settings.parameters.strip())
+    return size is not None and float(size[1]) * (1e9 if size[2].upper() == "B" else 1e6) >= LEAST_PARAMETERS
+
+
+class Overview:
+    """Makes one summary. `cancel` ends it between two sections, or inside one that the model is writing."""
+
+    def __init__(self, library: Reader, generator: Callable[[], Generator], cancel: threading.Event) -> None:
+        self._library = library
+        self._generator = generator
+        self._cancel = cancel
+
+    def of(self, documents: Sequence[Document], question: str) -> Iterator[AnswerEvent]:
+        """One document section by section, several document by document. The last event is Finished."""
+        started = time.perf_counter()
+        shown = documents[:MOST_DOCUMENTS]
+        steps = self._steps(shown)
+        parts: list[Part] = []
+        for done, step in enumerate(steps):
+            if self._cancel.is_set():
+                break
+            yield Progress("summarising", done, len(steps), _seconds_left(started, done, len(steps)))
+            parts.append(step())
+        evidence = _evidence(parts)
+        draft = Draft(question, question, evidence, started, 1000 * (time.perf_counter() - started))
+        draft.stopped, draft.note = self._cancel.is_set(), self._note(documents, shown)
+        citations = Citations(quote for part in parts for quote in part.quotes)
+        yield EvidenceReady(evidence, question, False, draft.retrieve)
+        yield QuotesReady(citations.all)
+        if parts and not draft.stopped and can_summarise(self._generator().settings):
+            yield from self._write(draft, parts, citations)
+            return
+        text = _laid_out(parts, citations) if parts else "" if draft.stopped else EMPTY
+        yield Finished(draft.without_model(text, citations, refused=not parts and not draft.stopped))
+
+    def _steps(self, documents: Sequence[Document]) -> list[Callable[[], Part]]:
+        """What is to be done, one call a section; what a section takes is the measure for the time that is left."""
+        if len(documents) != 1:
+            return [partial(self._document, document) for document in documents]
+        summariser = Summariser(self._library, documents[0])
+        return [partial(self._section, summariser, section) for section in summariser.sections]
+
+    def _section(self, summariser: Summariser, section: Section) -> Part:
+        amount = 2 if len(summariser.sections) <= _FEW_SECTIONS else 1
+        return Part(section.title, section, tuple(summariser.best(section, amount)))
+
+    def _document(self, document: Document) -> Part:
+        """A whole document as one part: the sentence that says most, from the section that holds it, and what else it has."""
+        summariser = Summariser(self._library, document)
+        whole = Section("", tuple(chunk for section in summariser.sections for chunk in section.chunks))
+        size = f"{document.pages} pages" if document.pages > 1 else ""
+        title = " – ".join(part for part in (document.name, document.title if document.title != document.name else "", size) if part)
+        return Part(title, whole, tuple(summariser.best(whole, 1)))
+
+    def _note(self, documents: Sequence[Document], shown: Sequence[Document]) -> str:
+        notes = []
+        if len(documents) > len(shown):
+            notes.append(f"{len(shown)} of {len(documents)} documents are shown.")
+        unread = sum(len(self._library.unread(document.id)) for document in shown)
+        if unread:
+            notes.append(f"{unread} page{'s' if unread > 1 else ''} could not be read and {'are' if unread > 1 else 'is'} not in this summary.")
+        return " ".join(notes)
+
+    def _write(self, draft: Draft, parts: Sequence[Part], citations: Citations) -> Iterator[AnswerEvent]:
+        """Under each section's heading, what the model makes of it, checked like any answer."""
+        generator = self._generator()
+        draft.model = generator.name
+        prose = Prose(citations, [])
+        began = time.perf_counter()
+        try:
+            for done, part in enumerate(parts):
+                if self._cancel.is_set():
+                    draft.stopped = True
+                    break
+                yield Progress("summarising", done, len(parts), _seconds_left(began, done, len(parts)))
+                yield from prose.heading(part.title)
+                yield from self._write_part(draft, generator, part, prose)
+        except (GeneratorFailed, PromptTooLong) as error:
+            draft.note = str(error)
+            yield from prose.finish()
+        yield Finished(draft.answer(citations, prose))
+
+    def _write_part(self, draft: Draft, generator: Generator, part: Part, prose: Prose) -> Iterator[AnswerEvent]:
+        evidence = [evidence_of(chunk) for chunk in part.section.chunks]
+        prose.rests_on(every_sentence(evidence))
+        prompt = prompts.build(prompts.SUMMARISE, evidence, part.quotes, generator.settings, generator.prompt_tokens)
+        if prompt is None:
+            return
+        for event in generator.generate(prompt.messages, max_tokens=prompt.max_tokens, cancel=self._cancel):
+            match event:
+                case Waiting(ahead=ahead):
+                    yield Queued(ahead)
+                case Piece(text=text):
+                    draft.first_token_now()
+                    yield from prose.feed(text)
+                    if prose.repeats:
+                        break
+                case Done() as done:
+                    draft.count(done)
+        yield from prose.finish()
+
+
+def _evidence(parts: Sequence[Part]) -> tuple[Evidence, ...]:
+    """The passages that the chosen sentences stand in, each once, in the order of the parts."""
+    return tuple({quote.evidence.chunk_ids: quote.evidence for part in parts for quote in part.quotes}.values())
+
+
+def _laid_out(parts: Sequence[Part], citations: Citations) -> str:
+    blocks = []
+    for part in parts:
+        cited = [citations.all[citations.marker(quote) - 1] for quote in part.quotes]
+        blocks.append("\n".join(line for line in (part.title, led_by_quotes(cited)) if line))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _seconds_left(since: float, done: int, total: int) -> float | None:
+    return (time.perf_counter() - since) / done * (total - done) if done else None

@@ -1,0 +1,101 @@
+"""The model's prose as it streams: no marker of its own gets through, and each sentence is checked as soon as it ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from appliance.answer.checks import check
+from appliance.answer.citations import Citations, MarkerFilter, marks
+from appliance.answer.quotes import Quote
+from appliance.answer.words import terms
+from appliance.documents import AnswerEvent, Delta, Sentence, SentenceChecked
+from appliance.sentences import sentences
+
+_MAY_END = re.compile(r"[.!?…。！？।؟۔][\"'”’»›)\]]*(?P<after>\s*\S*)$")
+"""A stop, and behind it at most one word that isn't finished: whether the sentence ended there depends on that word."""
+
+
+class Prose:
+    """What was written so far. Feed it pieces; it gives back the events to send."""
+
+    def __init__(self, citations: Citations, quotes: Sequence[Quote]) -> None:
+        """`quotes`: all that a sentence may rest on. Those in `citations` are shown already."""
+        self._citations = citations
+        self._quotes = quotes
+        self._filter = MarkerFilter()
+        self._current = ""
+        """The sentence being written, with the white space before it."""
+        self._sent = 0
+        """Characters of it that were sent."""
+        self._plain: list[str] = []
+        self._marked: list[str] = []
+        self.sentences: list[Sentence] = []
+        self.repeats = False
+        """The last sentence says what one before it said: a small model is going in circles."""
+
+    @property
+    def plain(self) -> str:
+        """The prose without markers."""
+        return "".join((*self._plain, self._current)).strip()
+
+    @property
+    def marked(self) -> str:
+        """The prose with markers."""
+        return "".join((*self._marked, self._current)).strip()
+
+    def feed(self, piece: str) -> Iterator[AnswerEvent]:
+        """Events for one more piece of the model's text."""
+        self._current += self._filter.feed(piece)
+        yield from self._settle()
+        held = _MAY_END.search(self._current)
+        yield from self._send(held.start("after") if held else len(self._current))
+
+    def rests_on(self, quotes: Sequence[Quote]) -> None:
+        """From here on, the sentences rest on these."""
+        self._quotes = quotes
+
+    def heading(self, title: str) -> Iterator[AnswerEvent]:
+        """A line of ours between two stretches of the model's prose: not checked, not part of `plain`."""
+        line = ("\n\n" if self._marked else "") + f"{title}\n" if title else "\n\n" if self._marked else ""
+        if line:
+            self._marked.append(line)
+            self._plain.append("\n" if self._plain else "")
+            yield Delta(line)
+
+    def finish(self) -> Iterator[AnswerEvent]:
+        """Events for what is left when the model has ended."""
+        self._current = (self._current + self._filter.flush()).rstrip()
+        yield from self._settle()
+        if self._current.strip():
+            yield from self._end_sentence(len(self._current))
+
+    def _settle(self) -> Iterator[AnswerEvent]:
+        """End the sentences that are certain to have ended: those with the whole first word of the next behind them."""
+        while True:
+            spans = sentences(self._current)
+            if len(spans) < 2 or not re.match(r"\S+\s", self._current[spans[1][0] :]):
+                return
+            yield from self._end_sentence(spans[0][1])
+
+    def _send(self, end: int) -> Iterator[AnswerEvent]:
+        if end > self._sent:
+            text = self._current[self._sent : end]
+            self._sent = end
+            yield Delta(text)
+
+    def _end_sentence(self, end: int) -> Iterator[AnswerEvent]:
+        yield from self._send(end)
+        text = self._current[:end]
+        known = len(self._citations.all)
+        verdict = check(text, self._quotes, self._citations.quotes)
+        markers = tuple(self._citations.marker(source) for source in verdict.sources)
+        if markers:
+            yield Delta(marks(markers))
+        sentence = Sentence(text.strip(), markers, verdict.supported, verdict.missing)
+        self.repeats = any(terms(sentence.text) == terms(other.text) for other in self.sentences)
+        self.sentences.append(sentence)
+        self._plain.append(text)
+        self._marked.append(text + marks(markers))
+        self._current, self._sent = self._current[end:], 0
+        yield SentenceChecked(sentence, self._citations.all[known:])
