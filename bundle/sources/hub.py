@@ -162,6 +162,9 @@ def _explained(what: str) -> Iterator[None]:
         yield
     except BuildError:
         raise
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
+        foreign = isinstance(error.__cause__, errors.FileMetadataError)
+        raise SourceUnreachable(what=what, source=WHERE, detail="what answers is no Hub" if foreign else "no answer") from error
     except (errors.GatedRepoError, errors.DisabledRepoError) as error:
         raise SourceRefused(what=what, source=WHERE) from error
     except errors.RepositoryNotFoundError as error:
@@ -176,8 +179,6 @@ def _explained(what: str) -> Iterator[None]:
         raise SourceUnreachable(what=what, source=WHERE, detail=f"it answered {status}") from error
     except errors.HFValidationError as error:
         raise SourceMissing(what=what, source=WHERE, detail="that can't be a repository's name") from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        raise SourceUnreachable(what=what, source=WHERE, detail="no answer") from error
     except Exception as error:  # its HTTP client has a tree of its own; OSError is its "size differs"
         if isinstance(error, OSError) and error.errno is not None:
             raise

@@ -54,7 +54,7 @@ class Packages:
         with scratch(self._cache) as own:
             wanted = own / "wanted.txt"
             wanted.write_text(f"{source.name}=={source.version} --hash=sha256:{source.sha256}\n", encoding="utf-8")
-            command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "--quiet", "--no-input"]
+            command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input"]
             command += ["--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off", f"--dest={own}/done", f"--requirement={wanted}"]
             # pip downloads into TMPDIR and copies from there: its growing file is what shows the progress.
             environment = {**os.environ, "TMPDIR": str(own)}
@@ -92,8 +92,9 @@ def _explain(output: str, what: str, where: str) -> None:
         raise SourceAltered(what=what, source=where, detail="its sha256 differs from the catalogue's")
     if "No space left" in output:
         raise SourceUnreachable(what=what, source=where, detail="the disk is full")
+    # Without an answer pip goes on, and ends with "no matching distribution" too; so this comes first.
     if re.search(
-        r"NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionReset|Temporary failure|IncompleteRead|ProtocolError|SSLError|ProxyError", output
+        r"Could not fetch URL|NewConnectionError|Timeout|Connection(Reset|Error)|Temporary failure|IncompleteRead|SSLError|ProxyError", output
     ):
         raise SourceUnreachable(what=what, source=where, detail="pip can't reach it")
     if "No matching distribution" in output or "Could not find a version" in output:
@@ -135,6 +136,7 @@ def _check(entries: list[zipfile.ZipInfo], what: str) -> None:
     if len(set(names)) != len(names):
         raise SourceUnsafe(what=what, detail="two of its files have the same name")
     for entry in entries:
+        safe_name(entry.filename.rstrip("/"), what)
         if entry.file_size > _BLOCK and entry.file_size > _MOST_RATIO * max(1, entry.compress_size):
             raise SourceUnsafe(what=what, detail=f"{entry.filename} is packed too tightly to be a model")
         if (entry.external_attr >> 16) & 0o170000 == 0o120000:
