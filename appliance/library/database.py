@@ -107,6 +107,8 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise self._named(error) from error
+        except UnicodeDecodeError as error:  # of SQLite's own message, where it quotes a damaged schema
+            raise LibraryDamaged(path=self.path, detail="its schema was changed on the disk") from error
 
     def _named(self, error: sqlite3.Error) -> HaversackError:
         code = getattr(error, "sqlite_errorcode", None) or 0

@@ -36,16 +36,18 @@ class Reader:
     def collections(self) -> tuple[Collection, ...]:
         """By name."""
         with self.database.reading() as connection:
-            rows = connection.execute(_COLLECTIONS + " GROUP BY c.id ORDER BY c.name").fetchall()
-        return tuple(Collection(*row) for row in rows)
+            rows = connection.execute(_COLLECTIONS).fetchall()
+        for row in rows:
+            if seal(row[1]) != row[4]:
+                raise LibraryDamaged(path=self.database.path, detail=f"the name of collection {row[0]} was changed on the disk")
+        return tuple(Collection(*row[:4]) for row in rows)
 
     def collection(self, name: str) -> Collection:
         """Raises NoSuchCollection."""
-        with self.database.reading() as connection:
-            row = connection.execute(_COLLECTIONS + " WHERE c.name = ? GROUP BY c.id", (name,)).fetchone()
-        if row is None:
-            raise NoSuchCollection(name=name)
-        return Collection(*row)
+        for collection in self.collections():
+            if collection.name == name:
+                return collection
+        raise NoSuchCollection(name=name)
 
     def ever_used(self) -> bool:
         """Whether a collection was ever made here, be it gone by now: what the user removed is not brought back."""
@@ -85,8 +87,9 @@ class Reader:
 
     def pages(self, document_id: int) -> tuple[Page, ...]:
         """All pages in order, the unread ones too. Raises NoSuchDocument."""
-        self._row(document_id)
-        return tuple(self._pages(document_id, ""))
+        pages = tuple(self._pages(document_id, ""))
+        self._expect(self.document(document_id).pages, len(pages), "pages")
+        return pages
 
     def unread(self, document_id: int) -> tuple[UnreadPage, ...]:
         """The pages whose text is missing or incomplete, and why."""
@@ -134,13 +137,18 @@ class Reader:
         """All chunks of a document in reading order."""
         with self.database.reading() as connection:
             rows = connection.execute(f"SELECT {_CHUNK} FROM chunks WHERE document_id = ? ORDER BY id", (document_id,)).fetchall()
-            return self._chunks(connection, rows)
+            chunks = self._chunks(connection, rows)
+            owner = connection.execute(f"SELECT {DOCUMENT} FROM documents WHERE id = ?", (document_id,)).fetchone()
+        self._expect(self._document(owner).chunks if owner else 0, len(chunks), "passages")
+        return chunks
 
     def chunk_ranges(self, collection_id: int, documents: Group[int] | None = None) -> Ids:
         """Which chunk ids are there: int64 of shape (documents, 2), the first id and the one after the last, ascending."""
         query = "SELECT first, first + count, document_id FROM embeddings INDEXED BY embeddings_by_collection WHERE collection_id = ? ORDER BY first"
         with self.database.reading() as connection:
             rows = connection.execute(query, (collection_id,)).fetchall()
+            (total,) = connection.execute(_CHUNKS_IN, (collection_id,)).fetchone()
+        self._expect(total, sum(after - first for first, after, _ in rows), "passages")
         chosen = None if documents is None else set(documents)
         pairs = [(first, after) for first, after, document in rows if chosen is None or document in chosen]
         return numpy.array(pairs, dtype=numpy.int64).reshape(-1, 2)
@@ -159,13 +167,25 @@ class Reader:
         parts: list[NDArray[numpy.float16]] = []
         with self.database.reading() as connection:
             for first, count, dimensions, data, checksum in connection.execute(query + " ORDER BY first", values):
-                if crc32(data) != checksum or len(data) != 2 * count * dimensions or (parts and dimensions != parts[0].shape[1]):
+                if (
+                    seal(collection_id, first, count, dimensions, crc32(data)) != checksum
+                    or len(data) != 2 * count * dimensions
+                    or (parts and dimensions != parts[0].shape[1])
+                ):
                     raise LibraryDamaged(path=self.database.path, detail="vectors were changed on the disk")
                 ids.append(numpy.arange(first, first + count, dtype=numpy.int64))
                 parts.append(numpy.frombuffer(data, dtype="<f2").reshape(count, dimensions))
+            (total,) = connection.execute(_CHUNKS_IN, (collection_id,)).fetchone()
+        if newer_than == 0 and documents is None:
+            self._expect(total, sum(map(len, ids)), "vectors")
         if not parts:
             return numpy.zeros(0, dtype=numpy.int64), numpy.zeros((0, 0), dtype=numpy.float32)
         return numpy.concatenate(ids), numpy.concatenate(parts).astype(numpy.float32)
+
+    def _expect(self, expected: int, found: int, what: str) -> None:
+        """A flipped bit in SQLite's own structure hides rows without a word: their number tells."""
+        if expected != found:
+            raise LibraryDamaged(path=self.database.path, detail=f"there are {found} {what} where {expected} should be")
 
     def _row(self, document_id: int) -> Row:
         with self.database.reading() as connection:
@@ -207,4 +227,7 @@ class Reader:
         return tuple(chunks)
 
 
-_COLLECTIONS = "SELECT c.id, c.name, count(d.id), ifnull(sum(d.chunks), 0) FROM collections c LEFT JOIN documents d ON d.collection_id = c.id"
+_COLLECTIONS = """
+  SELECT c.id, c.name, count(d.id), ifnull(sum(d.chunks), 0), c.seal FROM collections c LEFT JOIN documents d ON d.collection_id = c.id
+  GROUP BY c.id ORDER BY c.name"""
+_CHUNKS_IN = "SELECT ifnull(sum(chunks), 0) FROM documents WHERE collection_id = ?"

@@ -96,7 +96,7 @@ class Library(Reader):
             return self.collection(name)
         with self.database.writing() as connection:
             if not connection.execute("SELECT 1 FROM collections WHERE name = ?", (name,)).fetchone():
-                made = connection.execute("INSERT INTO collections (name) VALUES (?)", (name,)).lastrowid
+                made = connection.execute("INSERT INTO collections (name, seal) VALUES (?, ?)", (name, seal(name))).lastrowid
                 indexing.rebuild(connection, int(made or 0))
         return self.collection(name)
 
@@ -107,7 +107,7 @@ class Library(Reader):
         with self.database.writing() as connection:
             if connection.execute("SELECT 1 FROM collections WHERE name = ? AND id != ?", (new, collection.id)).fetchone():
                 raise NameTaken(name=new)
-            connection.execute("UPDATE collections SET name = ? WHERE id = ?", (new, collection.id))
+            connection.execute("UPDATE collections SET name = ?, seal = ? WHERE id = ?", (new, seal(new), collection.id))
 
     def remove_collection(self, name: str) -> None:
         """Remove it with its documents and the conversations about it. Raises NoSuchCollection."""

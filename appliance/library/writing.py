@@ -80,9 +80,8 @@ def insert_chunks(
     indexing.insert(connection, collection_id, words)
     data = numpy.ascontiguousarray(vectors, dtype="<f2").tobytes()
     dimensions = int(vectors.shape[1]) if len(passages) else 0
-    connection.execute(
-        "INSERT INTO embeddings VALUES (?, ?, ?, ?, ?, ?, ?)", (document_id, collection_id, first, len(rows), dimensions, data, crc32(data))
-    )
+    held = (collection_id, first, len(rows), dimensions)
+    connection.execute("INSERT INTO embeddings VALUES (?, ?, ?, ?, ?, ?, ?)", (document_id, *held, data, seal(*held, crc32(data))))
 
 
 def remove(connection: Connection, collection_id: int, document_id: int) -> None:
