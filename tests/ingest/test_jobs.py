@@ -48,11 +48,11 @@ def start(library: Library, embedder: Embedder, inbox: Path) -> Iterator[Callabl
 
 
 class Plain:
-    """Reads text files in this process. Where `gate` is given, waits there until it opens or the job is cancelled."""
+    """Reads text files in this process. At `gate` it waits until that opens or the job is cancelled, the files of `free` excepted."""
 
-    def __init__(self, gate: threading.Event | None = None, before: int = 0) -> None:
+    def __init__(self, gate: threading.Event | None = None, free: tuple[str, ...] = ()) -> None:
         self.gate = gate
-        self.before = before
+        self.free = free
         self.calls: list[tuple[str, str | None]] = []
         self.reached = threading.Event()
 
@@ -60,7 +60,7 @@ class Plain:
         self.calls.append((name, password))
         if name.endswith(".unknownkind"):
             raise KindUnknown(detail=name)
-        if self.gate and len(self.calls) > self.before:
+        if self.gate and name not in self.free:
             self.reached.set()
             while not self.gate.is_set() and not (cancel and cancel.is_set()):
                 time.sleep(0.01)
@@ -71,12 +71,16 @@ def files(*names: str) -> list[tuple[str, io.BytesIO]]:
     return [(name, io.BytesIO(f"The text of {name}.".encode())) for name in names]
 
 
-def ended(jobs: Jobs, job_id: str) -> JobState:
+def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
-    while (state := jobs.state(job_id)).status in ("waiting", "running"):
-        assert time.monotonic() < deadline, state
-        time.sleep(0.02)
-    return state
+    while not condition():
+        assert time.monotonic() < deadline, "waited a minute in vain"
+        time.sleep(0.01)
+
+
+def ended(jobs: Jobs, job_id: str) -> JobState:
+    until(lambda: jobs.state(job_id).status not in ("waiting", "running"))
+    return jobs.state(job_id)
 
 
 def names(library: Library, collection: str = "papers") -> list[str]:
@@ -105,7 +109,7 @@ def test_jobs_run_one_after_the_other_and_say_how_many_are_ahead(start: Callable
     plain = Plain(gate)
     jobs = start(plain)
     first = jobs.submit("papers", files("a.txt"))
-    plain.reached.wait(30)
+    assert plain.reached.wait(60)
     second, third = jobs.submit("papers", files("b.txt")), jobs.submit("other", files("c.txt"))
     assert [(state.status, state.ahead) for state in jobs.all()] == [("running", 0), ("waiting", 1), ("waiting", 2)]
     gate.set()
@@ -114,12 +118,11 @@ def test_jobs_run_one_after_the_other_and_say_how_many_are_ahead(start: Callable
 
 
 def test_what_a_stopped_process_left_goes_on_in_the_next(start: Callable[..., Jobs], library: Library, inbox: Path) -> None:
-    plain = Plain(threading.Event(), before=2)
+    plain = Plain(threading.Event(), free=("a.txt", "b.txt"))
     jobs = start(plain)
     job = jobs.submit("papers", files("a.txt", "b.txt", "c.txt", "d.txt"), password="secret")
-    plain.reached.wait(30)
-    while len(jobs.state(job).lines) < 2:
-        time.sleep(0.01)
+    assert plain.reached.wait(60)
+    until(lambda: len(jobs.state(job).lines) == 2)
     jobs.close()
     assert [line.document for line in jobs.state(job).lines] == names(library) == ["a.txt", "b.txt"]
     assert sorted(path.name for path in (inbox / job).iterdir()) == ["000002", "000003", "job.json", "lines.jsonl"]
@@ -147,12 +150,11 @@ def test_a_kill_between_the_document_and_its_line_doubles_nothing(start: Callabl
 
 
 def test_cancel_keeps_what_is_stored_and_drops_the_rest(start: Callable[..., Jobs], library: Library, inbox: Path) -> None:
-    plain = Plain(threading.Event(), before=1)
+    plain = Plain(threading.Event(), free=("a.txt",))
     jobs = start(plain)
     running, waiting = jobs.submit("papers", files("a.txt", "b.txt", "c.txt")), jobs.submit("papers", files("d.txt"))
-    plain.reached.wait(30)
-    while not jobs.state(running).lines:
-        time.sleep(0.01)
+    assert plain.reached.wait(60)
+    until(lambda: len(jobs.state(running).lines) == 1)
     jobs.cancel(waiting)
     jobs.cancel(running)
     assert [ended(jobs, job).status for job in (running, waiting)] == ["cancelled", "cancelled"]
@@ -182,7 +184,7 @@ def test_a_collection_that_is_removed_meanwhile_stays_removed(start: Callable[..
     plain = Plain(gate)
     jobs = start(plain)
     job = jobs.submit("papers", files("a.txt"))
-    plain.reached.wait(30)
+    assert plain.reached.wait(60)
     library.remove_collection("papers")
     gate.set()
     assert ended(jobs, job).status == "cancelled"
