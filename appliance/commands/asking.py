@@ -145,11 +145,12 @@ def _answer(appliance: Appliance, question: str, collection_id: int, documents: 
                 print(text, end="", flush=True)
             case SentenceChecked(sentence=sentence) if not sentence.supported:
                 print(" ⟨not found in your documents⟩", end="", flush=True)
-            case Progress(phase=phase, done=done, total=total):
-                print(f"{phase}: {done} of {total}", file=sys.stderr)
+            case Progress(phase=phase, done=done, total=total) if sys.stderr.isatty():
+                # The line goes away again before the model's first word stands in its place.
+                print("\r\033[K" + (f"{phase} {done} of {total} …" if done < total else ""), end="", file=sys.stderr, flush=True)
             case Queued(ahead=ahead):
                 print(f"{ahead} questions are before this one.", file=sys.stderr)
-            case EvidenceReady() | SentenceChecked():
+            case EvidenceReady() | SentenceChecked() | Progress():
                 pass
     raise AssertionError("the ask pipeline ends with Finished")
 

@@ -10,8 +10,7 @@ from appliance.config import Settings
 from appliance.offline.seal import Seal
 from appliance.runtime import open_appliance
 from appliance.web.app import create_app
-from appliance.web.server import listen
-from appliance.web.server import serve as serve_forever
+from appliance.web.server import listen, prepare
 
 
 def serve(settings: Settings, given: argparse.Namespace) -> int:
@@ -22,8 +21,8 @@ def serve(settings: Settings, given: argparse.Namespace) -> int:
         socket = listen(settings)
         url = f"http://{settings.host}:{settings.port}"
         appliance.library.announce(url)
+        serve_until_stopped = prepare(create_app(appliance), socket)
         seal.close_network()
-        app = create_app(appliance)
         print(f"Haversack is at {url} (the library is in {settings.home}). Stop it with Ctrl+C.", file=sys.stderr)
         print(f"{seal.sentence}. Nothing that you put in leaves this machine.", file=sys.stderr)
         if given.open:
@@ -31,7 +30,7 @@ def serve(settings: Settings, given: argparse.Namespace) -> int:
         appliance.warm_up()
         appliance.add_guide()
         threading.Thread(target=seal.self_test, name="self-test", daemon=True).start()
-        serve_forever(app, socket)
+        serve_until_stopped()
     except KeyboardInterrupt:
         print("Stopped. Everything is saved.", file=sys.stderr)
     finally:
