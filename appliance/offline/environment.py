@@ -15,6 +15,9 @@ OFFLINE = {
     "HF_HUB_DISABLE_UPDATE_CHECK": "1",
     "HF_HUB_DISABLE_XET": "1",
     "HF_HUB_OFFLINE": "1",
+    # onnxruntime 1.29 and later send telemetry from every official build: without this, version 1.32 was seen to look a name up at each
+    # start, and to keep what it could not send in ~/.cache/Microsoft, for any other program with onnxruntime to send later.
+    "ORT_DISABLE_TELEMETRY": "1",
     "OTEL_SDK_DISABLED": "true",  # Chroma carries OpenTelemetry
     "OTEL_TRACES_EXPORTER": "none",
     "OTEL_METRICS_EXPORTER": "none",

@@ -16,8 +16,9 @@ from typing import Any
 from appliance.errors import NetworkRefused
 
 _ADDRESSES = {"socket.connect": 1, "socket.bind": 1, "socket.sendto": 1, "socket.sendmsg": 1, "socket.getnameinfo": 0}
-_NAMES = {"socket.getaddrinfo": 0, "socket.gethostbyname": 0, "socket.gethostbyaddr": 0}
-"""Audit events, and which of their arguments says where to: a socket's address, or what is to be looked up."""
+_NAMES = {"socket.getaddrinfo": 0, "socket.gethostbyname": 0}
+_NUMBERS = {"socket.gethostbyaddr": 0}
+"""Audit events, and which of their arguments says where to: a socket's address, a name to look up, an address whose name is looked up."""
 
 
 class Watch:
@@ -52,6 +53,9 @@ class Watch:
             here = is_local_address(where)
         elif event in _NAMES:
             where = arguments[_NAMES[event]]
+            here = is_loopback(where) or is_number(where)
+        elif event in _NUMBERS:
+            where = arguments[_NUMBERS[event]]
             here = is_loopback(where)
         else:
             return
@@ -72,13 +76,24 @@ def is_local_address(address: object) -> bool:
 
 def is_loopback(host: object) -> bool:
     """Whether a host is this machine without being looked up: a loopback address, "localhost", or None."""
-    text = host.decode("ascii", "replace") if isinstance(host, (bytes, bytearray)) else host
-    if not isinstance(text, str):
-        return text is None
+    number = _number(host)
+    return number.is_loopback if number else _text(host) in ("localhost", None)
+
+
+def is_number(host: object) -> bool:
+    """Whether a host is an address already: looking it up asks nobody (waitress looks "0.0.0.0" up even where it is given a socket)."""
+    return _number(host) is not None
+
+
+def _number(host: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return text == "localhost" or ipaddress.ip_address(text.partition("%")[0]).is_loopback
+        return ipaddress.ip_address(str(_text(host)).partition("%")[0])
     except ValueError:
-        return False
+        return None
+
+
+def _text(host: object) -> object:
+    return host.decode("ascii", "replace") if isinstance(host, (bytes, bytearray)) else host
 
 
 def _shown(address: object) -> str:

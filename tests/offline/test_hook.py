@@ -59,13 +59,13 @@ outside = ("192.0.2.1", 9)
 said = [tried(stream.connect, outside), tried(stream.connect_ex, outside), tried(datagram.sendto, b"x", outside),
         tried(datagram.sendmsg, [b"x"], [], 0, outside), tried(stream.bind, ("", 0)), tried(stream.bind, ("0.0.0.0", 0)),
         tried(socket.getaddrinfo, "example.com", 80), tried(socket.gethostbyname, "example.com"),
-        tried(socket.gethostbyaddr, "192.0.2.1"), tried(socket.getnameinfo, outside, 0)]
+        tried(socket.gethostbyaddr, "192.0.2.1"), tried(socket.getnameinfo, outside, 0), tried(socket.gethostbyname, "haversack.invalid")]
 stream.close(); datagram.close()
 tell([said, watch.attempts])
 """
     )
-    assert said == ["NetworkRefused"] * 10
-    assert count == 10
+    assert said == ["NetworkRefused"] * 11
+    assert count == 11
 
 
 def test_loopback_and_unix_sockets_go_on(run_alone: Callable[..., Any]) -> None:
@@ -79,9 +79,9 @@ client.sendall(b"hello")
 said = peer.recv(5).decode()
 for each in (server, client, peer, *socket.socketpair()):
     each.close()
-tell([said, watch.attempts, len(socket.getaddrinfo("localhost", 80)) > 0])
+tell([said, watch.attempts, len(socket.getaddrinfo("localhost", 80)) > 0, len(socket.getaddrinfo("0.0.0.0", 80)) > 0])
 """
-    ) == ["hello", 0, True]
+    ) == ["hello", 0, True, True]
 
 
 def test_the_sentence_names_what_was_tried(run_alone: Callable[..., Any]) -> None:
@@ -95,5 +95,5 @@ except NetworkRefused as error:
     tell(str(error))
 """
         )
-        == "Haversack opens no connection to 192.0.2.1. It works without a network; this attempt was refused and counted."
+        == "Haversack opens no connection to 192.0.2.1:443. It works without a network; this attempt was refused and counted."
     )
