@@ -40,6 +40,7 @@ class Reader:
         for row in rows:
             if seal(row[1]) != row[4]:
                 raise LibraryDamaged(path=self.database.path, detail=f"the name of collection {row[0]} was changed on the disk")
+            self._expect(row[3], row[5], "vectors")
         return tuple(Collection(*row[:4]) for row in rows)
 
     def collection(self, name: str) -> Collection:
@@ -130,6 +131,9 @@ class Reader:
                 marks = ",".join("?" * len(some))
                 rows += connection.execute(f"SELECT {_CHUNK} FROM chunks WHERE id IN ({marks})", some).fetchall()
             found = self._chunks(connection, rows)
+            for lost in set(wanted) - {chunk.id for chunk in found}:
+                query = "SELECT count(*) FROM embeddings WHERE first <= ? AND first + count > ?"
+                self._expect(0, connection.execute(query, (lost, lost)).fetchone()[0], "vectors of a passage that is not there")
         by_id = {chunk.id: chunk for chunk in found}
         return {one: by_id[one] for one in wanted if one in by_id}
 
@@ -185,7 +189,7 @@ class Reader:
     def _expect(self, expected: int, found: int, what: str) -> None:
         """A flipped bit in SQLite's own structure hides rows without a word: their number tells."""
         if expected != found:
-            raise LibraryDamaged(path=self.database.path, detail=f"there are {found} {what} where {expected} should be")
+            raise LibraryDamaged(path=self.database.path, detail=f"{found} {what} instead of {expected}")
 
     def _row(self, document_id: int) -> Row:
         with self.database.reading() as connection:
@@ -228,6 +232,8 @@ class Reader:
 
 
 _COLLECTIONS = """
-  SELECT c.id, c.name, count(d.id), ifnull(sum(d.chunks), 0), c.seal FROM collections c LEFT JOIN documents d ON d.collection_id = c.id
+  SELECT c.id, c.name, count(d.id), ifnull(sum(d.chunks), 0), c.seal,
+    (SELECT ifnull(sum(count), 0) FROM embeddings WHERE collection_id = c.id)
+  FROM collections c LEFT JOIN documents d ON d.collection_id = c.id
   GROUP BY c.id ORDER BY c.name"""
 _CHUNKS_IN = "SELECT ifnull(sum(chunks), 0) FROM documents WHERE collection_id = ?"
