@@ -1,0 +1,75 @@
+"""Asking: the answer streams as server-sent events, and is kept in a conversation when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from appliance.answer.prompt import checked_question
+from appliance.documents import Answer
+from appliance.errors import BadRequest
+from appliance.library.conversations import Conversation
+from appliance.runtime import Appliance
+from appliance.web.answering import Answering, Events
+from appliance.web.collections import find
+from appliance.web.errors import describe
+from appliance.web.requests import body, ids, optional_id, text
+
+
+def routes(appliance: Appliance, answering: Answering) -> Blueprint:
+    blueprint = Blueprint("questions", __name__)
+    conversations = appliance.conversations
+
+    @blueprint.post("/collections/<id:collection_id>/ask")
+    def ask(collection_id: int) -> Response:
+        find(appliance, collection_id)
+        data = body()
+        question = checked_question(text(data, "question"))  # here too: a stream that has begun can't have a status any more
+        documents, conversation = ids(data, "documents"), _conversation(data, collection_id)
+        history = conversations.turns(conversation) if conversation else ()
+        return _stream(
+            lambda cancel: appliance.asker.ask(question, collection_id, documents=documents, history=history, cancel=cancel),
+            collection_id,
+            conversation,
+        )
+
+    @blueprint.post("/collections/<id:collection_id>/overview")
+    def overview(collection_id: int) -> Response:
+        find(appliance, collection_id)
+        conversation = _conversation(body(), collection_id)
+        return _stream(lambda cancel: appliance.asker.overview(collection_id, cancel=cancel), collection_id, conversation)
+
+    @blueprint.post("/documents/<id:document_id>/summary")
+    def summarise(document_id: int) -> Response:
+        document = appliance.library.document(document_id)
+        conversation = _conversation(body(), document.collection_id)
+        return _stream(lambda cancel: appliance.asker.summarise(document_id, cancel=cancel), document.collection_id, conversation)
+
+    @blueprint.delete("/answers/<key>")
+    def stop(key: str) -> dict[str, Any]:
+        return {"stopped": answering.stop(key)}
+
+    def _conversation(data: dict[str, Any], collection_id: int) -> int | None:
+        """The conversation to go on with, None for a new one. Raises NoSuchConversation, BadRequest."""
+        conversation = optional_id(data, "conversation")
+        if conversation is not None and conversations.get(conversation).collection_id != collection_id:
+            raise BadRequest(detail="This conversation is about another collection. Start a new one.")
+        return conversation
+
+    def _stream(events: Events, collection_id: int, conversation: int | None) -> Response:
+        def keep(answer: Answer) -> Conversation:
+            # A new conversation begins with its first answer: a question that failed leaves no empty one.
+            kept = conversation if conversation is not None else conversations.start(collection_id).id
+            conversations.append(kept, answer)
+            return conversations.get(kept)
+
+        def explain(error: Exception) -> dict[str, str]:
+            code, message, _ = describe(error, appliance.settings)
+            return {"code": code, "message": message}
+
+        gone: Callable[[], bool] = request.environ.get("waitress.client_disconnected") or (lambda: False)
+        return Response(answering.stream(events, keep, explain, gone), mimetype="text/event-stream")
+
+    return blueprint

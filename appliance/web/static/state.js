@@ -1,0 +1,22 @@
+// What the page knows, in one place. `change` sets values and tells those who listen to that name.
+
+export const state = {
+  status: null,
+  collections: [],
+  collection: null, // the open one
+  conversations: [],
+  conversation: null, // the open one; null: a new one begins with the next question
+  scope: null, // ids of the documents that are asked; null: all
+  answering: false,
+};
+
+const bus = new EventTarget();
+
+export function change(name, values = {}) {
+  Object.assign(state, values);
+  bus.dispatchEvent(new Event(name));
+}
+
+export function on(names, listener) {
+  for (const name of names.split(" ")) bus.addEventListener(name, listener);
+}
