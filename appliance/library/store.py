@@ -20,7 +20,7 @@ from appliance.errors import BadRequest, EmbedderChanged, NameTaken, NoSuchColle
 from appliance.library import generation, indexing, writing
 from appliance.library.database import Connection, Database
 from appliance.library.files import discard, keep_original, original_name, storage_error, sweep
-from appliance.library.lock import Holder, WriterLock, holder
+from appliance.library.lock import WriterLock, holder
 from appliance.library.reading import DOCUMENT, Reader
 from appliance.library.schema import keywords_table, seal
 from appliance.library.writing import clean, now, touch
@@ -85,9 +85,6 @@ class Library(Reader):
         """Tell other processes where this writer serves."""
         if self._lock:
             self._lock.announce(url)
-
-    def who(self) -> Holder | None:
-        return holder(self.home)
 
     def ensure_collection(self, name: str) -> Collection:
         """The collection of that name, made where there is none. Raises BadRequest where the name can't be one."""
