@@ -69,10 +69,10 @@ _PLAIN = re.compile(r"[\n\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff]*")
 
 def run(text: str, steps: Sequence[Step]) -> str:
     """`text` after all `steps`."""
-    composed = unicodedata.is_normalized("NFC", text)
     for step in steps:
-        if not (composed and step.replacement is _compose):
-            text = step.pattern.sub(step.replacement, text)
+        if step.replacement is _compose and unicodedata.is_normalized("NFC", text):
+            continue  # nearly always, and a hundred times as fast
+        text = step.pattern.sub(step.replacement, text)
     return text
 
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -71,7 +71,8 @@ class Worker:
 class Spawner:
     """A fresh interpreter for each worker; the next one is started ahead."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str] = ()) -> None:
+        self._command = list(command) or worker_command()
         self._spare: Worker | None = None
         self._lock = threading.Lock()
 
@@ -89,7 +90,7 @@ class Spawner:
 
     def _start(self) -> Worker:
         process = subprocess.Popen(
-            command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(), start_new_session=True
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(), start_new_session=True
         )
         assert process.stdin is not None
         assert process.stdout is not None
@@ -144,7 +145,7 @@ class Nursery:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [*command(), str(theirs.fileno())],
+                [*worker_command(), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -165,7 +166,7 @@ class Nursery:
             self._process = None
 
 
-def command() -> list[str]:
+def worker_command() -> list[str]:
     """-P and -s: neither the folder we stand in nor the user's own packages can put a module of theirs in the place of ours."""
     return [sys.executable, "-P", "-s", "-m", _MODULE]
 

@@ -35,14 +35,18 @@ class Sandbox:
     """Reads documents and draws their pages in worker processes. Safe for several threads; nothing is started before it is needed."""
 
     def __init__(
-        self, *, seconds: float = SECONDS, seconds_per_page: float = SECONDS_PER_PAGE, silence: float = SILENCE, nursery: bool | None = None
+        self,
+        *,
+        seconds: float = SECONDS,
+        seconds_per_page: float = SECONDS_PER_PAGE,
+        silence: float = SILENCE,
+        processes: Nursery | Spawner | None = None,
     ) -> None:
-        """`nursery`: fork workers from a prepared process; by default where the system can."""
+        """Workers are forked from a nursery where the system can, else spawned."""
         self._seconds = seconds
         self._seconds_per_page = seconds_per_page
         self._silence = silence
-        use_nursery = Nursery.works_here() if nursery is None else nursery
-        self._processes: Nursery | Spawner = Nursery() if use_nursery else Spawner()
+        self._processes = processes or (Nursery() if Nursery.works_here() else Spawner())
 
     def convert(self, path: Path, *, name: str, password: str | None = None, cancel: threading.Event | None = None) -> Conversion:
         """Read the file at `path`; `name` is the document's name, whose suffix counts where the content leaves its kind open.

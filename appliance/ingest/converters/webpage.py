@@ -14,16 +14,16 @@ from appliance.ingest.converters.builder import Builder, conversion
 from appliance.ingest.converters.plain import read_text
 from appliance.ingest.encoding import decode
 
-_LEFT_OUT = frozenset(
-    ("script", "style", "noscript", "template", "head", "iframe", "object", "embed", "svg", "math", "canvas", "audio", "video")
-    + ("select", "button", "datalist", "dialog")
-)
-_BLOCKS = frozenset(
-    ("address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "div", "dl", "dt", "fieldset")
-    + ("figcaption", "figure", "footer", "form", "header", "hr", "legend", "main", "nav", "ol", "p", "pre", "section", "summary")
-    + ("table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul")
-)
-_LINES = frozenset(("br", "li"))
+_LEFT_OUT = {
+    *("script", "style", "noscript", "template", "head", "iframe", "object", "embed", "svg", "math", "canvas", "audio", "video"),
+    *("select", "button", "datalist", "dialog"),
+}
+_BLOCKS = {
+    *("address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "div", "dl", "dt", "fieldset"),
+    *("figcaption", "figure", "footer", "form", "header", "hr", "legend", "main", "nav", "ol", "p", "pre", "section", "summary"),
+    *("table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"),
+}
+_LINES = {"br", "li"}
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _HIDING = re.compile(r"(?i)display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?:\.0+)?(?:px|pt|em|rem|%)?\s*(?:;|$)")
 _CHARSET = re.compile(rb"""(?i)<meta[^>]{0,200}?charset\s*=\s*["']?([\w-]{2,30})""")
