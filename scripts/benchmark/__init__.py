@@ -1,0 +1,1 @@
+"""Haversack beside the plain pipeline: same models, documents and questions, one run, alternating, medians. `make bench`."""

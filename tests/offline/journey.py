@@ -1,0 +1,57 @@
+"""The whole journey as a user makes it, in one process: serve, upload a PDF, ask, read a cited answer. Prints what it found as JSON.
+
+`python tests/offline/journey.py FOLDER PORT [PREFIX...]`: PREFIX stands before the appliance's command (a tracer).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from reportlab.pdfgen import canvas
+
+from scripts.benchmark.client import Client
+
+FACT = "The Goma clinic was opened on 14 March 2011 by Dr Amina Kasongo."
+QUESTION = "Who opened the Goma clinic?"
+
+
+def main(folder: Path, port: int, prefix: list[str]) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    document = folder / "clinic.pdf"
+    page = canvas.Canvas(str(document))
+    page.drawString(60, 780, "Annual report of the health zone.")
+    page.showPage()
+    page.drawString(60, 780, FACT)
+    page.drawString(60, 760, "It has forty beds and a small laboratory.")
+    page.save()
+    command = [*prefix, sys.executable, "-m", "appliance.cli", "serve", "--home", str(folder / "home"), "--port", str(port)]
+    with (folder / "log").open("w") as log, subprocess.Popen(command, env={**os.environ, "HOME": str(folder)}, stderr=log) as server:
+        try:
+            client = Client(port)
+            collection = client.collection("field")
+            job = client.upload(collection, [document])
+            events = list(client.ask(collection, QUESTION))
+            status = client.get("/api/status")
+            while not status["seal"]["self_test"]:
+                status = client.get("/api/status")
+        finally:
+            # The tracer passes no signal on: the appliance is told itself.
+            stop(server, prefix)
+    name, kept, _ = events[-1]
+    return {"job": job, "last": name, "answer": kept.get("answer"), "seal": status["seal"], "code": server.returncode}
+
+
+def stop(server: subprocess.Popen[bytes], prefix: list[str]) -> None:
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    os.kill(int(children[0]) if prefix and children else server.pid, signal.SIGTERM)
+    server.wait(60)
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])))
