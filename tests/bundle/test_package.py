@@ -97,7 +97,6 @@ def test_no_network_is_said(make_wheel: MakeWheel, tmp_path: Path, monkeypatch: 
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
-    monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(SourceUnreachable, match="Check the connection"):
         taken(Packages(tmp_path / "cache"), item, tmp_path / "into")
 

