@@ -41,7 +41,7 @@ class Child:
         started = time.perf_counter()
         threading.Thread(target=self._listen, daemon=True).start()
         try:
-            self._engine = Engine(file, context, min(threads, physical_cores()), threads)
+            self._engine = Engine(file, context, threads, physical_cores())
             begin, end = self._engine.special_texts()
             self._template = ChatTemplate(self._engine.metadata("tokenizer.chat_template"), bos=begin, eos=end)
         except (EngineFailed, TemplateFailed) as error:

@@ -18,9 +18,11 @@ import llama_cpp.llama_cpp as llama
 from appliance.models.prefixes import Prefixes, common_prefix
 from appliance.models.template import Part
 
-CHUNK = 32
-"""Tokens of prompt that are read at once. Processor time for a prompt is nearly the same from 16 to 512 (measured: about 140
-tokens/s and core), and a prefix is used again in multiples of it, so that a small one loses less."""
+CHUNK = 64
+"""Tokens of prompt that are read at once: 285 tokens/s on 2 idle cores, where 32 gave 240 and 512 gave 294 (docs/decisions/0004).
+Prefixes are used again in multiples of it, so that a smaller one loses less."""
+_BYTES_PER_THREAD = 256 << 20
+"""Weights for which another thread pays while writing: below, the threads wait for each other longer than they compute."""
 _SNAPSHOT_BYTES = 64 << 20
 """Memory for the states of earlier prompts: three prompts of 900 tokens with SmolLM2 (23 KiB a token)."""
 _WORTH_KEEPING = 256
@@ -41,8 +43,11 @@ class Stopped(Exception):
 class Engine:
     """One model and one context. Not for several threads, but for `tokens` and `stop`."""
 
-    def __init__(self, file: Path, context: int, threads: int, batch_threads: int) -> None:
-        """Load the model. Raises EngineFailed with llama.cpp's own reason."""
+    def __init__(self, file: Path, context: int, threads: int, cores: int) -> None:
+        """Load the model: `threads` read prompts, and up to `cores` of them write, as many as the model's size is worth.
+
+        Raises EngineFailed with llama.cpp's own reason.
+        """
         self._log: deque[str] = deque(maxlen=20)
         self._stopping = False
         self._keep = [llama.llama_log_callback(self._on_log), llama.ggml_abort_callback(lambda _: self._stopping)]
@@ -55,7 +60,8 @@ class Engine:
         parameters = llama.llama_context_default_params()
         parameters.n_ctx = min(context, llama.llama_model_n_ctx_train(self._model))
         parameters.n_batch = parameters.n_ubatch = CHUNK
-        parameters.n_threads, parameters.n_threads_batch = threads, batch_threads
+        parameters.n_threads_batch = threads
+        parameters.n_threads = min(threads, cores, 1 + llama.llama_model_size(self._model) // _BYTES_PER_THREAD)
         # Measured: generation 42.8 → 66.5 tokens/s at 2,000 tokens; a q8_0 cache would read prompts three times slower.
         parameters.flash_attn_type = _FLASH_ATTENTION_ON
         parameters.swa_full = True  # sliding windows forget what a reused prefix needs

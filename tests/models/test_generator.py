@@ -155,7 +155,7 @@ def test_max_tokens_cuts_the_answer_and_says_so(shared_generator: Generator) -> 
     text, done = answer(shared_generator, BRIDGE, max_tokens=3)
     assert (done.completion_tokens, done.reason) == (3, "length")
     assert text
-    assert answer(shared_generator, BRIDGE, max_tokens=0) == ("", Done(done.prompt_tokens, 0, 32, "length"))
+    assert answer(shared_generator, BRIDGE, max_tokens=0) == ("", Done(done.prompt_tokens, 0, 0, "length"))
 
 
 def test_a_prompt_longer_than_the_context_is_refused_in_one_sentence(shared_generator: Generator) -> None:
