@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, send_file
 
 from appliance.documents import Document, Page
-from appliance.errors import NotThere
+from appliance.errors import IngestError, NotThere
 from appliance.runtime import Appliance
 from appliance.web.requests import argument
 from appliance.web.values import as_file, to_json
@@ -57,14 +57,20 @@ def routes(appliance: Appliance) -> Blueprint:
     def picture(document_id: int, position: int) -> Response:
         file, number = _page(document_id, position)
         width = argument("width", least=200, most=2400, default=1200)
-        return Response(appliance.sandbox.render(file, number, width), mimetype="image/png")
+        try:
+            return Response(appliance.sandbox.render(file, number, width), mimetype="image/png")
+        except IngestError:
+            return Response(status=204)  # encrypted, or damaged: there is no picture, and the text does
 
     @blueprint.get("/documents/<id:document_id>/pages/<id:position>/boxes")
     def boxes(document_id: int, position: int) -> dict[str, Any]:
         """Where the passage stands on the picture: rectangles as fractions of the page, from its top left corner."""
         file, number = _page(document_id, position)
         start, end = _passage(library.page(document_id, position))
-        return {"boxes": to_json(appliance.sandbox.boxes(file, number, start, end)) if end > start else []}
+        try:
+            return {"boxes": to_json(appliance.sandbox.boxes(file, number, start, end)) if end > start else []}
+        except IngestError:
+            return {"boxes": []}
 
     def _file(document: Document) -> Path:
         path = library.original(document.id)

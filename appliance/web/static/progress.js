@@ -83,8 +83,8 @@ function finished(jobs) {
   const count = (...wanted) => lines.filter((line) => wanted.includes(line.status)).length;
   const read = count("indexed", "unchanged");
   const facts = [
-    `${plural(read, "document")} read`,
-    count("partial") && `${count("partial")} in part`,
+    read && `${plural(read, "document")} read`,
+    count("partial") && `${plural(count("partial"), "document")} read in part`,
     count("failed") && `${count("failed")} not read`,
     count("skipped") && `${count("skipped")} skipped`,
     jobs.some((one) => one.status === "cancelled") && "cancelled",
@@ -94,7 +94,7 @@ function finished(jobs) {
     $("progress").hidden = true;
   };
   const collection = state.collections.find((one) => one.name === jobs.at(-1)?.collection);
-  const sentence = `${facts.join(", ")}.`;
+  const sentence = facts.length ? `${facts.join(", ")}.` : "Nothing was read.";
   if ($("progress").dataset.said !== seen) announce(sentence);
   $("progress").dataset.said = seen;
   return [

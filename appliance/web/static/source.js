@@ -39,7 +39,7 @@ async function show(wanted) {
     const asText = wanted.wantsText || !page.picture || !(await picture(page, range, mine));
     if (mine !== turn) return;
     shown.asText = asText;
-    if (asText) text(page);
+    if (asText) text(page, wanted.wantsText || !page.picture ? [] : [el("p", { class: "notice" }, "This page can't be drawn here (it is encrypted or damaged). This is the text that was read.")]);
     $("source-view").hidden = !page.picture;
     $("source-view").textContent = asText ? "Show the page" : "Show as text";
     announce(`${page.document}, ${place(page)}${page.passage ? `. The passage: ${page.passage}` : ""}`);
@@ -69,8 +69,10 @@ async function picture(page, range, mine) {
   const path = `documents/${shown.id}/pages/${page.position}`;
   if (!body.querySelector(".sheet")) body.replaceChildren(el("p", { class: "notice quiet" }, "The page is being drawn…"));
   try {
-    const [image, found] = await Promise.all([file(`${path}/picture?width=${width}`).then(createImageBitmap), range ? call("GET", `${path}/boxes${range}`) : { boxes: [] }]);
+    const [drawn, found] = await Promise.all([file(`${path}/picture?width=${width}`), range ? call("GET", `${path}/boxes${range}`) : { boxes: [] }]);
     if (mine !== turn) return true;
+    if (!drawn.size) return false; // encrypted, or damaged
+    const image = await createImageBitmap(drawn);
     const boxed = found.boxes.length > 0;
     const label = `Picture of page ${page.number} of ${visible(page.document)}${boxed ? "; the passage is boxed" : ""}`;
     const canvas = el("canvas", { width: image.width, height: image.height, role: "img", "aria-label": label });
@@ -96,11 +98,13 @@ function box(left, top, right, bottom) {
 const passage = (page, boxed) => (page.passage && !boxed ? [el("blockquote", { dir: "auto" }, page.passage)] : []);
 const reason = (page) => (page.reason ? [el("p", { class: "notice" }, `This page was not read whole: ${page.reason}`)] : []);
 
-function text(page) {
-  const mark = page.passage ? el("mark", {}, page.passage) : null;
+function text(page, notes) {
+  // A mark for each line: one around an empty line would be a box around nothing.
+  const marked = page.passage.split(/(\s*\n\s*)/).map((line) => (line.trim() ? el("mark", {}, line) : line));
   const empty = !page.before && !page.passage && !page.after;
-  const sheet = el("div", { class: "sheet text", dir: "auto" }, page.before, mark, page.after, empty && el("em", { class: "quiet" }, "There is no text on this page."));
-  $("source-body").replaceChildren(...reason(page), sheet);
+  const sheet = el("div", { class: "sheet text", dir: "auto" }, page.before, ...marked, page.after, empty && el("em", { class: "quiet" }, "There is no text on this page."));
+  $("source-body").replaceChildren(...notes, ...reason(page), sheet);
+  const mark = sheet.querySelector("mark");
   if (mark) mark.scrollIntoView({ block: "center" });
   else $("source-body").scrollTop = 0;
 }

@@ -32,18 +32,18 @@ export function ask(question) {
   return run(question, `collections/${state.collection.id}/ask`, { question, documents: state.scope });
 }
 
-export const overview = () => state.collection && run("What is in here?", `collections/${state.collection.id}/overview`, {});
+export const overview = () => state.collection && run("What is in here?", `collections/${state.collection.id}/overview`, {}, { whole: true });
 
-export const summarise = (document) => run(`Summarise ${visible(document.name)}`, `documents/${document.id}/summary`, {});
+export const summarise = (document) => run(`Summarise ${visible(document.name)}`, `documents/${document.id}/summary`, {}, { whole: true });
 
-async function run(question, path, body) {
+async function run(question, path, body, options = {}) {
   if (running) return;
-  const view = new TurnView(question, actions);
+  const view = new TurnView(question, actions, options);
   if (!$("talk").querySelector(".turn")) $("talk").replaceChildren();
   $("talk").append(view.node);
   view.node.scrollIntoView({ block: "start" });
-  view.doing("Looking for passages…");
-  announce("Looking for passages.");
+  view.doing(options.whole ? "Reading all of it…" : "Looking for passages…");
+  announce(options.whole ? "Reading all of it." : "Looking for passages.");
   const mine = { view, key: null, abort: new AbortController(), stopping: false, prose: "", sentences: [] };
   running = mine;
   change("answering", { answering: true });
@@ -69,7 +69,7 @@ const HANDLERS = {
     mine.view.searched(found.searched_for);
     mine.view.evidence(found.evidence, found);
     mine.view.doing(state.status?.readiness.generator === "ready" ? "Writing…" : "The language model is being loaded. The passages above are there to be read already…");
-    announce(`${found.evidence.length} passages found.`);
+    if (!mine.view.whole) announce(`${found.evidence.length} passages found.`);
   },
   quotes_ready(mine, { citations }) {
     mine.view.quotes(citations);

@@ -9,6 +9,7 @@ const LEAD = /^“.*” \[(\d+)\]$/;
 const where = (item) => [nameNode(item.document), item.page === null ? "" : `, page ${item.page}`];
 const whereText = (item) => visible(item.document) + (item.page === null ? "" : `, page ${item.page}`);
 const short = (text) => text.replace(/\s+/g, " ").trim();
+const snippet = (text) => short(text.replace(/^#{1,6}\s+/gm, "")).slice(0, 400);
 
 /** What follows the leading quotes in an answer's text, and the numbers of those quotes. */
 export function parted(answer) {
@@ -24,8 +25,9 @@ export function parted(answer) {
 }
 
 export class TurnView {
-  /** `actions`: { again(question), edit(question) } */
-  constructor(question, actions) {
+  /** `actions`: { again(question), edit(question) }. `whole`: it is about a whole document or collection, not searched for. */
+  constructor(question, actions, { whole = false } = {}) {
+    this.whole = whole;
     this.question = question;
     this.citations = new Map();
     this.prose = "";
@@ -41,12 +43,13 @@ export class TurnView {
   }
 
   evidence(found, { nearest = false, milliseconds = null } = {}) {
+    if (this.whole) return this.parts.evidence.replaceChildren();
     if (!found.length) return this.parts.evidence.replaceChildren(el("p", { class: "quiet" }, "No passage of these documents comes near."));
     const cards = found.map((item) =>
       el(
         "li",
         {},
-        el("button", { type: "button", class: "card", onclick: () => openSource(item), "aria-label": `Open ${whereText(item)}` }, el("span", { class: "card-place" }, icon("file"), el("span", {}, ...where(item))), el("span", { class: "card-text", dir: "auto" }, short(item.text).slice(0, 400))),
+        el("button", { type: "button", class: "card", onclick: () => openSource(item), "aria-label": `Open ${whereText(item)}` }, el("span", { class: "card-place" }, icon("file"), el("span", {}, ...where(item))), el("span", { class: "card-text", dir: "auto" }, snippet(item.text))),
       ),
     );
     const time = milliseconds === null ? "" : `, in ${Math.max(1, Math.round(milliseconds))} ms`;
@@ -76,7 +79,8 @@ export class TurnView {
   write(prose, sentences, streaming) {
     this.prose = prose;
     this.sentences = sentences;
-    const nodes = prose.trim() ? [el("h3", { class: "label" }, "In the model's words"), rendered(prose, (number) => this.marker(number), sentences)] : [];
+    const label = this.whole ? [] : [el("h3", { class: "label" }, "In the model's words")];
+    const nodes = prose.trim() ? [...label, rendered(prose, { marker: (number) => this.marker(number), place: (number) => where(this.citations.get(number)) }, sentences)] : [];
     this.parts.prose.replaceChildren(...nodes);
     this.parts.prose.classList.toggle("streaming", streaming);
   }
@@ -90,25 +94,25 @@ export class TurnView {
     this.doing();
     this.searched(answer.searched_for);
     this.cite(answer.citations);
+    this.whole = !answer.generated && !answer.refused;
     const { lead, prose } = parted(answer);
     const quoted = lead.map((number) => this.citations.get(number)).filter(Boolean);
     this.evidence(answer.evidence, { nearest: answer.refused, milliseconds: answer.timings.retrieve || null });
-    if (!answer.evidence.length && !answer.refused) this.parts.evidence.replaceChildren();
     this.quotes(quoted);
     if (answer.refused) {
       this.parts.prose.replaceChildren(el("p", { class: "refusal", dir: "auto" }, answer.answer));
       this.node.insertBefore(this.parts.prose, this.parts.evidence);
     } else {
       this.write(prose, answer.sentences, false);
-      if (!answer.generated) this.parts.prose.querySelector("h3.label")?.remove();
     }
     this.foot(answer);
   }
 
   foot(answer) {
-    const doubtful = answer.sentences.filter((one) => !one.supported).length;
+    // Sentences are flagged where they stand; those that can't be found there again are counted here.
+    const doubtful = answer.sentences.filter((one) => !one.supported).length - this.parts.prose.querySelectorAll(".flag").length;
     const { first_token: first, total } = answer.timings;
-    const facts = [answer.model, total > 0 && `${(total / 1000).toFixed(1)} s`, first !== null && first > 0 && `first word after ${(first / 1000).toFixed(1)} s`, answer.stopped && "stopped"];
+    const facts = [answer.model, total >= 1 && (total < 100 ? `${Math.round(total)} ms` : `${(total / 1000).toFixed(1)} s`), first !== null && first > 0 && `first word after ${(first / 1000).toFixed(1)} s`, answer.stopped && "stopped"];
     const copy = textButton("copy", "Copy", async () => {
       await navigator.clipboard.writeText(asText(answer));
       copy.lastChild.textContent = "Copied";
@@ -116,7 +120,7 @@ export class TurnView {
     });
     this.parts.foot.replaceChildren(
       ...(answer.note ? [el("p", { class: "notice" }, answer.note)] : []),
-      ...(doubtful ? [el("p", { class: "notice" }, `${plural(doubtful, "sentence")} of this answer: ${UNSUPPORTED}. Don't rely on ${doubtful === 1 ? "it" : "them"}.`)] : []),
+      ...(doubtful > 0 ? [el("p", { class: "notice" }, `${plural(doubtful, "sentence")} of this answer: ${UNSUPPORTED}. Don't rely on ${doubtful === 1 ? "it" : "them"}.`)] : []),
       el("div", { class: "foot-row" }, copy, el("span", { class: "quiet" }, facts.filter(Boolean).join(" · "))),
     );
   }
