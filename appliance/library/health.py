@@ -104,6 +104,7 @@ def _same_words(connection: sqlite3.Connection, collection_id: int) -> bool:
     # The copy lies in the reader's own temporary schema, which is in memory; its name must differ for the vocabulary tables.
     create = create_keywords(collection_id).replace(f"VIRTUAL TABLE {table} ", f"VIRTUAL TABLE temp.expected_{table} ")
     names = (f"temp.expected_{table}", f"temp.found_words_{table}", f"temp.expected_words_{table}")
+    streams: list[sqlite3.Cursor] = []
     connection.execute(create)
     try:
         for (document_id,) in connection.execute("SELECT id FROM documents WHERE collection_id = ? ORDER BY id", (collection_id,)).fetchall():
@@ -114,9 +115,10 @@ def _same_words(connection: sqlite3.Connection, collection_id: int) -> bool:
         streams = [connection.execute(f"SELECT term, doc, col, offset FROM {name}") for name in names[1:]]
         return all(one == other for one, other in _pairs(streams[0].fetchone, streams[1].fetchone))
     finally:
+        for stream in streams:
+            stream.close()  # a table that is being read can't be dropped
         for name in reversed(names):
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute(f"DROP TABLE IF EXISTS {name}")
+            connection.execute(f"DROP TABLE IF EXISTS {name}")
 
 
 def _pairs(one: Callable[[], object], other: Callable[[], object]) -> Iterator[tuple[object, object]]:

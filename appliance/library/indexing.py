@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterable, Sequence
 
 from appliance.library.database import Connection
-from appliance.library.schema import create_keywords, keywords_table
+from appliance.library.reading import DOCUMENT
+from appliance.library.schema import create_keywords, keywords_table, seal
 from appliance.library.words import prepare
 
 Row = tuple[int, str, str, str]
@@ -29,6 +30,14 @@ def delete(connection: Connection, collection_id: int, document_id: int) -> None
     connection.executemany(f"INSERT INTO {table}({table}, rowid, text, title, heading) VALUES ('delete', ?, ?, ?, ?)", rows)
     # Until segments merge, a deleted word stays readable beside its delete marker (FTS5's own 'secure-delete' came with SQLite 3.42).
     connection.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")
+
+
+def is_intact(connection: Connection, document_id: int) -> bool:
+    """Whether the texts that went into the index are what they were: else their words can't be named to take them out."""
+    query = "SELECT document_id, position, page, start, end, text, heading, seal FROM chunks WHERE document_id = ?"
+    texts = connection.execute(query, (document_id,)).fetchall()
+    entries = connection.execute(f"SELECT {DOCUMENT} FROM documents WHERE id = ?", (document_id,)).fetchall()
+    return all(seal(*row[:-1]) == row[-1] for row in texts) and all(seal(*row[1:-1]) == row[-1] and row[8] == len(texts) for row in entries)
 
 
 def rows_of(connection: Connection, document_id: int) -> Iterable[Row]:

@@ -16,7 +16,7 @@ import numpy
 from numpy.typing import NDArray
 
 from appliance.documents import Collection, Conversion, Document, Passage
-from appliance.errors import BadRequest, EmbedderChanged, NameTaken, NoSuchCollection
+from appliance.errors import BadRequest, EmbedderChanged, NameTaken, NoSuchCollection, NoSuchDocument
 from appliance.library import generation, indexing, writing
 from appliance.library.database import Connection, Database
 from appliance.library.files import discard, keep_original, original_name, storage_error, sweep
@@ -167,14 +167,18 @@ class Library(Reader):
 
     def remove_document(self, document_id: int) -> None:
         """Delete a document's text, words, vectors and original from the disk, and its quotes from the conversations. Raises NoSuchDocument."""
-        document = self.document(document_id)
         with self._changing() as (connection, released):
-            self._drop_index(document.collection_id)
+            # Not through `document`, which refuses an entry that was changed on the disk: removing it is the way out.
+            entry = connection.execute("SELECT collection_id, name FROM documents WHERE id = ?", (document_id,)).fetchone()
+            if entry is None:
+                raise NoSuchDocument(name=document_id)
+            collection_id, name = entry
+            self._drop_index(collection_id)
             released |= _originals(connection, "WHERE id = ?", document_id)
-            writing.forget_in_conversations(connection, document)
-            writing.remove(connection, document.collection_id, document_id)
-            connection.execute("DELETE FROM failures WHERE collection_id = ? AND name = ?", (document.collection_id, document.name))
-            touch(connection, document.collection_id)
+            writing.forget_in_conversations(connection, collection_id, document_id, name)
+            writing.remove(connection, collection_id, document_id)
+            connection.execute("DELETE FROM failures WHERE collection_id = ? AND name = ?", (collection_id, name))
+            touch(connection, collection_id)
 
     def rename_document(self, document_id: int, name: str) -> Document:
         """The same content under another name: a file that moved. An older document of that name is replaced. Raises NoSuchDocument."""

@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy
 from numpy.typing import NDArray
 
-from appliance.documents import Conversion, Document, Passage
+from appliance.documents import Conversion, Passage
 from appliance.library import indexing
 from appliance.library.database import Connection
 from appliance.library.schema import seal
@@ -85,18 +85,22 @@ def insert_chunks(
 
 
 def remove(connection: Connection, collection_id: int, document_id: int) -> None:
-    """Delete the document, its pages, chunks, vectors and words."""
-    indexing.delete(connection, collection_id, document_id)
+    """Delete the document, its pages, chunks, vectors and words, also where bits of it were flipped on the disk."""
+    intact = indexing.is_intact(connection, document_id)
+    if intact:
+        indexing.delete(connection, collection_id, document_id)
     connection.execute("DELETE FROM documents WHERE id = ?", (document_id,))
+    if not intact:
+        indexing.rebuild(connection, collection_id)
 
 
-def forget_in_conversations(connection: Connection, document: Document) -> None:
+def forget_in_conversations(connection: Connection, collection_id: int, document_id: int, name: str) -> None:
     """Empty the answers that quote the document, older versions of it included: its text must not live on in them."""
     query = """
       SELECT DISTINCT t.id, t.question, t.searched_for FROM turns t
       JOIN turn_documents s ON s.turn_id = t.id JOIN conversations c ON c.id = t.conversation_id
       WHERE s.document_id = ? OR (s.document = ? AND c.collection_id = ?)"""
-    for turn_id, question, searched_for in connection.execute(query, (document.id, document.name, document.collection_id)).fetchall():
+    for turn_id, question, searched_for in connection.execute(query, (document_id, name, collection_id)).fetchall():
         row = (question, searched_for, FORGOTTEN, "")
         connection.execute("UPDATE turns SET answer = ?, data = '', seal = ? WHERE id = ?", (FORGOTTEN, seal(*row), turn_id))
         connection.execute("DELETE FROM turn_documents WHERE turn_id = ?", (turn_id,))

@@ -99,6 +99,26 @@ def test_the_check_names_what_is_wrong(library: Library, make: Maker, change: st
     assert any(words in finding.sentence for finding in findings) if words else findings == ()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE chunks SET text = 'other words' WHERE id = 1",
+        "UPDATE documents SET title = 'other' WHERE id = 1",
+        "UPDATE embeddings SET count = 7, data = x'00' WHERE document_id = 1",
+        "DELETE FROM chunks WHERE id = 1",
+    ],
+)
+def test_a_damaged_document_can_be_removed_and_ingested_again(library: Library, make: Maker, change: str) -> None:
+    filled(library, make)
+    with library.database.writing() as connection:
+        connection.execute(change)
+    assert check(library)
+    library.remove_document(1)
+    assert check(library) == ()
+    make(library, library.collection("a").id, "a.txt", "one", "two", title="First")
+    assert check(library) == ()
+
+
 def test_a_broken_vector_index_is_only_a_warning(library: Library) -> None:
     (library.home / "index" / "1" / "3").mkdir(parents=True)
     (finding,) = check(library)
