@@ -25,7 +25,7 @@ from appliance.library.store import Library
 from appliance.library.vectors import ExactVectors, Vectors
 from appliance.manifest import Manifest, Model, read_manifest, verify_model
 from appliance.models.catalogue import GeneratorSettings, generator_settings
-from appliance.models.embedder import Embeds
+from appliance.models.embeds import Embeds
 from appliance.models.generator import Generator
 from appliance.offline.seal import Seal
 

@@ -20,7 +20,7 @@ from appliance.answer.summary import asked_document, is_request, named_document
 from appliance.documents import AnswerEvent, Document, Evidence, EvidenceReady, Finished, Progress, Queued, QuotesReady, Turn
 from appliance.errors import GeneratorFailed, PromptTooLong
 from appliance.library.reading import Reader
-from appliance.models.embedder import Embeds
+from appliance.models.embeds import Embeds
 from appliance.models.generator import Done, Generator, Piece, Reading, Waiting
 
 EVIDENCE = 6

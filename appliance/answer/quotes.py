@@ -18,7 +18,7 @@ from appliance.answer.retriever import Found
 from appliance.answer.similarity import cosines
 from appliance.answer.words import WORD, terms
 from appliance.documents import Citation, Evidence
-from appliance.models.embedder import Embeds
+from appliance.models.embeds import Embeds
 from appliance.sentences import sentences
 
 PASSAGES = 4

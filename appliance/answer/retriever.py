@@ -20,7 +20,7 @@ from appliance.answer.similarity import Scale, measure
 from appliance.documents import Evidence, Scored
 from appliance.library import keywords
 from appliance.library.reading import Reader
-from appliance.models.embedder import Embeds
+from appliance.models.embeds import Embeds
 
 POOL = 30
 """Chunks taken from each of the two searches. With 60 each, hit@5 on squad dev is the same, in twice the time."""

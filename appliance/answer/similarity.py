@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy
 from numpy.typing import NDArray
 
-from appliance.models.embedder import Embeds
+from appliance.models.embeds import Embeds
 
 _PAIRS = (
     ("When was the bridge over the river opened?", "The bridge across the river was opened to traffic in May 1932 by the mayor."),

@@ -18,7 +18,7 @@ from appliance.ingest.progress import IngestProgress, Meter
 from appliance.ingest.sources import Source
 from appliance.ingest.steps import Converts, Embedded, Identified, Steps, Stop, size_of
 from appliance.library.store import Library
-from appliance.models.embedder import Embeds
+from appliance.models.embeds import Embeds
 
 __all__ = ["Converts", "Ingest", "IngestProgress", "Source"]
 

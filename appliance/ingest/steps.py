@@ -19,7 +19,7 @@ from appliance.ingest.progress import Meter
 from appliance.ingest.sources import Source
 from appliance.ingest.splitter import embedded_texts, split
 from appliance.library.store import Library
-from appliance.models.embedder import Embeds
+from appliance.models.embeds import Embeds
 
 LARGEST_FILE = 1 << 30
 """Bytes. A larger one would take more memory and time to convert than the limits of the sandbox allow."""

@@ -14,31 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import numpy
 import onnxruntime
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from appliance.errors import EmbedderFailed
 from appliance.manifest import Model
-
-Vectors = NDArray[numpy.float32]
-
-
-class Embeds(Protocol):
-    """What the library and the answers need of an embedder; tests may bring their own."""
-
-    @property
-    def dimensions(self) -> int: ...
-    @property
-    def max_tokens(self) -> int: ...
-    @property
-    def fingerprint(self) -> str: ...
-    def embed_documents(self, texts: Sequence[str]) -> Vectors: ...
-    def embed_query(self, text: str) -> Vectors: ...
-    def token_starts(self, text: str) -> list[int]: ...
+from appliance.models.embeds import Vectors
 
 
 class Embedder:

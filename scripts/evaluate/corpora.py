@@ -19,7 +19,8 @@ from appliance.ingest.sandbox import Sandbox
 from appliance.ingest.sources import Source
 from appliance.ingest.splitter import embedded_texts, split
 from appliance.library.store import Library
-from appliance.models.embedder import Embedder, Vectors
+from appliance.models.embedder import Embedder
+from appliance.models.embeds import Vectors
 
 
 @dataclass(frozen=True, slots=True)
