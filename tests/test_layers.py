@@ -29,7 +29,7 @@ ALLOWED = {
 EVERYTHING = {*ALLOWED, "web", "commands", "cli"}
 ONE_IMPORTER = {
     "chromadb": "appliance/library",
-    "onnxruntime": "appliance/models/embedder.py",
+    "onnxruntime": ("appliance/models/embedder.py", "bundle/prepare.py"),  # runs the model; quantises it at build time
     "tokenizers": "appliance/models/embedder.py",
     "llama_cpp": "appliance/models/engine.py",
     "sqlite3": "appliance/library",
@@ -43,7 +43,6 @@ ONE_IMPORTER = {
     "selectolax": "appliance/ingest/converters",
     "sentence_transformers": "bundle/prepare.py",
     "torch": "bundle/prepare.py",
-    "onnx": "bundle/prepare.py",
     "huggingface_hub": "bundle/sources/hub.py",
 }
 
