@@ -68,7 +68,7 @@ def _is_western(telling: bytes) -> bool:
     text = telling.decode("cp1252", "replace")
     strange = [letter for letter in text if letter >= "\x80"]
     known = sum(1 for letter in strange if letter in _WESTERN) - len(_INSIDE_WORD.findall(text))
-    return known >= 0.98 * len(strange) and len(strange) < 0.3 * len(text)
+    return known >= 0.98 * len(strange) and len(strange) < 0.5 * len(text)
 
 
 def _legacy(data: bytes) -> tuple[str, str] | None:

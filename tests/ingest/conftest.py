@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import docx
 import odfdo
@@ -199,9 +199,9 @@ def _eml() -> bytes:
     return bytes(message)
 
 
-def _saved(document: object) -> bytes:
+def _saved(document: Any) -> bytes:
     target = io.BytesIO()
-    getattr(document, "save")(target)
+    document.save(target)
     return target.getvalue()
 
 
@@ -218,5 +218,3 @@ _MAKERS: dict[str, Callable[[], bytes]] = {
     "md": "# Wells\n\nThe *north* well is dry.\n\n```\n# no heading\n```\n\nPumps\n-----\n\n- one\n".encode,
     "txt": "The north well is dry.\n\nThe south one is not.\n".encode,
 }
-KINDS = tuple(_MAKERS)
-DEFLATED = zlib.compress

@@ -93,8 +93,10 @@ def test_unicode_is_read_with_and_without_a_mark(encoding: str, text: str) -> No
 
 @pytest.mark.parametrize(
     ("text", "encoding"),
-    [(GERMAN, "cp1252"), (RUSSIAN, "cp1251"), (RUSSIAN, "koi8-r"), (RUSSIAN, "cp866"), (JAPANESE, "shift_jis"), (JAPANESE, "euc_jp")]
-    + [(GREEK, "cp1253"), (GREEK, "iso8859-7"), (POLISH, "cp1250"), (CHINESE, "gb18030"), (KOREAN, "euc_kr"), ("Café naïve\n", "latin-1")],
+    [
+        *((GERMAN, "cp1252"), (RUSSIAN, "cp1251"), (RUSSIAN, "koi8-r"), (RUSSIAN, "cp866"), (JAPANESE, "shift_jis"), (JAPANESE, "euc_jp")),
+        *((GREEK, "cp1253"), (GREEK, "iso8859-7"), (POLISH, "cp1250"), (CHINESE, "gb18030"), (KOREAN, "euc_kr"), ("Café naïve\n", "latin-1")),
+    ],
 )
 def test_legacy_encodings_are_told_apart(text: str, encoding: str) -> None:
     found = decode(text.encode(encoding))
