@@ -5,6 +5,7 @@ The recipe and what decided it: docs/decisions/0003-embedder-export.md.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -20,7 +21,7 @@ from appliance.manifest import Model, sha256_of
 from bundle.parity_texts import TEXTS
 from bundle.sources import Fetched
 
-RECIPE = 2
+RECIPE = 3
 """Grows when the same source would give another model: bundles made by an older recipe are then not up to date."""
 WANTED = 0.985
 """The least mean cosine between what the appliance computes and what sentence-transformers computes, over all texts."""
@@ -97,7 +98,7 @@ def _load(folder: Path, title: str) -> Any:
     try:
         return SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=False, model_kwargs=how)
     except Exception as error:  # the loader raises whatever its parts raise
-        raise CannotPrepare(title=title, detail=_one_line(error)) from error
+        raise _refusal(title, error) from error
 
 
 def _shape(original: Any, title: str) -> tuple[str, bool]:
@@ -151,7 +152,7 @@ def _export(original: Any, path: Path, title: str) -> None:
                 dynamo=False,
             )
     except Exception as error:  # the exporter raises whatever the model's code raises
-        raise CannotPrepare(title=title, detail=_one_line(error)) from error
+        raise _refusal(title, error) from error
 
 
 def _quantise(exported: Path, path: Path, title: str) -> None:
@@ -161,7 +162,7 @@ def _quantise(exported: Path, path: Path, title: str) -> None:
     try:
         quantize_dynamic(str(exported), str(path), weight_type=QuantType.QInt8, per_channel=True, reduce_range=False)
     except Exception as error:  # so does the quantiser
-        raise CannotPrepare(title=title, detail=_one_line(error)) from error
+        raise _refusal(title, error) from error
 
 
 def _parity(original: Any, folder: Path, settings: dict[str, Any], title: str) -> dict[str, Any]:
@@ -180,8 +181,11 @@ def _parity(original: Any, folder: Path, settings: dict[str, Any], title: str) -
     return {"mean": round(mean, 5), "least": round(least, 5), "texts": len(texts)}
 
 
-def _one_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+def _refusal(title: str, error: Exception) -> Exception:
+    """The model's fault, in a sentence; a full disk is not, and stays what it is."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return error
+    return CannotPrepare(title=title, detail=(str(error).strip() or type(error).__name__).splitlines()[0][:200])
 
 
 @contextmanager
