@@ -66,15 +66,15 @@ class Prose:
     def finish(self) -> Iterator[AnswerEvent]:
         """Events for what is left when the model has ended."""
         self._current = (self._current + self._filter.flush()).rstrip()
-        yield from self._settle()
+        yield from self._settle(ended=True)
         if self._current.strip():
             yield from self._end_sentence(len(self._current))
 
-    def _settle(self) -> Iterator[AnswerEvent]:
+    def _settle(self, ended: bool = False) -> Iterator[AnswerEvent]:
         """End the sentences that are certain to have ended: those with the whole first word of the next behind them."""
         while True:
             spans = sentences(self._current)
-            if len(spans) < 2 or not re.match(r"\S+\s", self._current[spans[1][0] :]):
+            if len(spans) < 2 or not (ended or re.match(r"\S+\s", self._current[spans[1][0] :])):
                 return
             yield from self._end_sentence(spans[0][1])
 

@@ -7,6 +7,7 @@ first sentence for 0.80 of the questions, in the first two for 0.89, in the firs
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -137,17 +138,28 @@ def _window(found: Found, text: str, start: int, end: int) -> tuple[int, int]:
     """The stretch of a very long sentence that holds most of the question, cut at words."""
     if end - start <= LONGEST_QUOTE:
         return start, end
-    words = [match.span() for match in WORD.finditer(text, start, end)]
-    weights = [max((found.question.weights.get(term, 0.0) for term in terms(text[left:right])), default=0.0) for left, right in words]
-    best, best_span, first, total = -1.0, (start, start + LONGEST_QUOTE), 0, 0.0
-    for last, (_, right) in enumerate(words):
-        total += weights[last]
-        while first < last and right - words[first][0] > LONGEST_QUOTE:
-            total -= weights[first]
+    words = [(match.start(), match.end(), terms(match[0])) for match in WORD.finditer(text, start, end)]
+    asked = found.question.weights
+    best, span, first = -1.0, (start, start + LONGEST_QUOTE), 0
+    inside: Counter[str] = Counter()
+    for left, right, held in words:
+        inside.update(term for term in held if term in asked)
+        while words[first][0] < left and right - words[first][0] > LONGEST_QUOTE:
+            inside.subtract(term for term in words[first][2] if term in asked)
             first += 1
-        if total > best + 1e-9 and right - words[first][0] <= LONGEST_QUOTE:
-            best, best_span = total, (words[first][0], right)
-    return best_span
+        covered = sum(asked[term] for term, times in inside.items() if times)
+        if covered > best + 1e-9 and right - words[first][0] <= LONGEST_QUOTE:
+            best, span = covered, (words[first][0], right)
+    return _grown(text, span, end)
+
+
+def _grown(text: str, span: tuple[int, int], end: int) -> tuple[int, int]:
+    """A stretch that was just completed, with what follows it: a third of the quote, to the end of a word."""
+    start, stop = span
+    wanted = min(end, start + LONGEST_QUOTE, stop + LONGEST_QUOTE // 3)
+    while wanted > stop and wanted < end and not text[wanted].isspace():
+        wanted -= 1
+    return start, max(stop, wanted)
 
 
 def _shares(scores: Sequence[float]) -> list[float]:
