@@ -9,6 +9,7 @@ import pytest
 
 from appliance.errors import BadProfile
 from appliance.manifest import Model
+from appliance.models.catalogue import generator_settings
 from bundle.spec import CATALOGUE, FolderSource, HubSource, PackageSource, profiles, read_spec
 
 OWN = """
@@ -101,8 +102,7 @@ def test_a_name_that_windows_would_stumble_over_is_refused(tmp_path: Path) -> No
 
 
 def test_generator_settings_are_those_that_the_appliance_reads() -> None:
-    catalogue_module = pytest.importorskip("appliance.models.catalogue")
     for item in read_spec("starter").items:
         if item.role == "generator":
             model = Model(item.role, item.id, item.title, f"models/{item.id}", item.licence, {}, item.settings)
-            assert catalogue_module.generator_settings(model).file == item.settings["file"]
+            assert generator_settings(model).file == item.settings["file"]
