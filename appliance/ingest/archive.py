@@ -56,6 +56,8 @@ class Archive:
                         raise _refused(f"it unpacks to more than {ARCHIVE_BYTES >> 20} MB")
                     if size > RATIO_FROM and size > RATIO * max(entry.compress_size, 1):
                         raise _refused(f"a part of it unpacks to more than {RATIO} times its size")
+        except (FileUnreadable, MemoryError):
+            raise
         except KeyError as error:
             raise FileUnreadable(detail="This file is damaged: a part of it is missing.") from error
         except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError) as error:
