@@ -8,13 +8,16 @@ from collections.abc import Iterable
 
 from appliance.documents import Scored
 from appliance.library.database import Connection
-from appliance.library.reading import Reader
+from appliance.library.reading import CHUNKS_IN, Reader
 from appliance.library.schema import keywords_table
 from appliance.library.words import quoted, terms
 
 TITLE_WEIGHT = 0.5
 HEADING_WEIGHT = 0.5
 """Against 1 for the text: every chunk of a document repeats its title, so a word in it says less than one in the chunk."""
+
+_SMALL = 1000
+"""Chunks: below, every word may be scored, it takes less than asking how common it is."""
 
 
 def search(library: Reader, collection_id: int, query: str, limit: int, documents: Group[int] | None = None) -> list[Scored]:
@@ -26,7 +29,7 @@ def search(library: Reader, collection_id: int, query: str, limit: int, document
     if not words or limit < 1:
         return []
     table = keywords_table(collection_id)
-    values: list[object] = [" OR ".join(map(quoted, words))]
+    values: list[object] = []
     condition = ""
     if documents is not None:
         # The plus keeps FTS5 from being asked once for each id: the ids are one lookup table for the chunks that matched.
@@ -37,7 +40,8 @@ def search(library: Reader, collection_id: int, query: str, limit: int, document
     with library.database.reading() as connection:
         if not _exists(connection, table):
             return []
-        rows = connection.execute(statement, (*values, limit)).fetchall()
+        chosen = " OR ".join(map(quoted, _telling(connection, collection_id, words)))
+        rows = connection.execute(statement, (chosen, *values, limit)).fetchall()
     return [Scored(int(chunk_id), float(score)) for chunk_id, score in rows]
 
 
@@ -48,10 +52,26 @@ def document_frequency(library: Reader, collection_id: int, words: Iterable[str]
     with library.database.reading() as connection:
         known = _exists(connection, table)
         for word in words:
-            phrases = [quoted(term) for term in terms(word, stopwords=False)]
-            query = f"SELECT count(*) FROM {table} WHERE {table} MATCH ?"
-            counts[word] = int(connection.execute(query, (" AND ".join(phrases),)).fetchone()[0]) if known and phrases else 0
+            parts = terms(word, stopwords=False)
+            counts[word] = _count(connection, table, parts) if known and parts else 0
     return counts
+
+
+def _telling(connection: Connection, collection_id: int, words: list[str]) -> list[str]:
+    """The words that tell chunks apart: without those that more than half of them hold, where any other is left.
+
+    FTS5 gives such a word a weight of 0.000001, whatever its language, and most of the time: at 20,000 chunks a query with the commonest
+    words took 41 ms, one of rare words 1 ms.
+    """
+    (total,) = connection.execute(CHUNKS_IN, (collection_id,)).fetchone()
+    if len(words) < 2 or total < _SMALL:
+        return words
+    return [word for word in words if 2 * _count(connection, keywords_table(collection_id), [word]) <= total] or words
+
+
+def _count(connection: Connection, table: str, words: list[str]) -> int:
+    query = f"SELECT count(*) FROM {table} WHERE {table} MATCH ?"
+    return int(connection.execute(query, (" AND ".join(map(quoted, words)),)).fetchone()[0])
 
 
 def _exists(connection: Connection, table: str) -> bool:

@@ -151,7 +151,7 @@ class Reader:
         query = "SELECT first, first + count, document_id FROM embeddings INDEXED BY embeddings_by_collection WHERE collection_id = ? ORDER BY first"
         with self.database.reading() as connection:
             rows = connection.execute(query, (collection_id,)).fetchall()
-            (total,) = connection.execute(_CHUNKS_IN, (collection_id,)).fetchone()
+            (total,) = connection.execute(CHUNKS_IN, (collection_id,)).fetchone()
         self._expect(total, sum(after - first for first, after, _ in rows), "passages")
         chosen = None if documents is None else set(documents)
         pairs = [(first, after) for first, after, document in rows if chosen is None or document in chosen]
@@ -179,7 +179,7 @@ class Reader:
                     raise LibraryDamaged(path=self.database.path, detail="vectors were changed on the disk")
                 ids.append(numpy.arange(first, first + count, dtype=numpy.int64))
                 parts.append(numpy.frombuffer(data, dtype="<f2").reshape(count, dimensions))
-            (total,) = connection.execute(_CHUNKS_IN, (collection_id,)).fetchone()
+            (total,) = connection.execute(CHUNKS_IN, (collection_id,)).fetchone()
         if newer_than == 0 and documents is None:
             self._expect(total, sum(map(len, ids)), "vectors")
         if not parts:
@@ -236,4 +236,4 @@ _COLLECTIONS = """
     (SELECT ifnull(sum(count), 0) FROM embeddings WHERE collection_id = c.id)
   FROM collections c LEFT JOIN documents d ON d.collection_id = c.id
   GROUP BY c.id ORDER BY c.name"""
-_CHUNKS_IN = "SELECT ifnull(sum(chunks), 0) FROM documents WHERE collection_id = ?"
+CHUNKS_IN = "SELECT ifnull(sum(chunks), 0) FROM documents WHERE collection_id = ?"

@@ -154,3 +154,12 @@ def test_any_text_that_went_in_comes_out_of_the_index(library: Library, make: Ma
     with library.database.reading() as connection:
         connection.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.words USING fts5vocab(main, keywords_{collection.id}, row)")
         assert connection.execute("SELECT term FROM temp.words").fetchall() == []
+
+
+def test_words_that_most_chunks_hold_are_left_out_where_others_tell_more(library: Library, make: Maker) -> None:
+    collection = library.ensure_collection("a")
+    make(library, collection.id, "a.txt", *(f"la ville numéro{number} de la région" for number in range(1200)))
+    (first, *others) = keywords.search(library, collection.id, "la ville numéro77", 5)
+    assert library.chunks([first.chunk_id])[first.chunk_id].text.startswith("la ville numéro77 ")
+    assert others == []
+    assert len(keywords.search(library, collection.id, "la ville", 5)) == 5
