@@ -40,15 +40,34 @@ _NAME_SIGNS = re.compile(r"\.[A-Za-z0-9]{1,5}$|[_/\\.-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
-    """A chunk with its fused score (0 to about 1) and the features that the threshold looks at."""
+class Features:
+    """What is known of one chunk for one question. All but `cosine` are 0 to 1; that is on the embedder's own scale."""
 
+    keyword: float
+    cosine: float
+    coverage: float
+    sentence: float
+    neighbours: float
+    pairs: float
+
+    @property
+    def score(self) -> float:
+        """0 to about 1; times `TOTAL` it is in log odds."""
+        return (
+            KEYWORD_WEIGHT * self.keyword
+            + COSINE_WEIGHT * self.cosine
+            + COVERAGE_WEIGHT * self.coverage
+            + SENTENCE_WEIGHT * self.sentence
+            + NEIGHBOURS_WEIGHT * self.neighbours
+            + PAIRS_WEIGHT * self.pairs
+        ) / TOTAL
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
     chunk: Chunk
     score: float
-    cosine: float
-    """On the embedder's own scale."""
-    coverage: float
-    neighbours: float
+    features: Features
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +77,28 @@ class _Words:
 
 
 def fuse(question: Question, chunks: Sequence[Chunk], keywords: Sequence[Scored], vectors: Sequence[Scored], scale: Scale) -> list[Ranked]:
-    """All `chunks`, best first. A chunk that only one of the two searches found gets the other's least score."""
+    """All `chunks`, best first. One that keyword search did not find has no keyword score, one that vector search did not find
+    the least cosine that it found."""
     bm25 = {one.chunk_id: one.score for one in keywords}
     best = max(bm25.values(), default=0.0) or 1.0
-    # What keyword search left out scores below its last; where it found fewer than asked for, the rest hold no word at all.
     cosines = {one.chunk_id: scale(one.score) for one in vectors}
     farthest = min(cosines.values(), default=0.0)
-    ranked = [_rank(question, chunk, bm25.get(chunk.id, 0.0) / best, cosines.get(chunk.id, farthest)) for chunk in chunks]
+    features = [(chunk, _features(question, chunk, bm25.get(chunk.id, 0.0) / best, cosines.get(chunk.id, farthest))) for chunk in chunks]
+    ranked = [Ranked(chunk, found.score, found) for chunk, found in features]
     return sorted(ranked, key=lambda one: (-one.score, one.chunk.id))
 
 
-def _rank(question: Question, chunk: Chunk, keyword: float, cosine: float) -> Ranked:
+def _features(question: Question, chunk: Chunk, keyword: float, cosine: float) -> Features:
     words = _words(chunk.text)
     above = context_terms(chunk)
-    coverage = question.coverage(words.sequence, above)
-    sentence = max((question.coverage(one, above) for one in words.sentences), default=0.0)
-    neighbours = max((question.coverage(*two) for two in zip(words.sentences, (*words.sentences[1:], frozenset()), strict=True)), default=0.0)
-    score = (
-        KEYWORD_WEIGHT * keyword
-        + COSINE_WEIGHT * cosine
-        + COVERAGE_WEIGHT * coverage
-        + SENTENCE_WEIGHT * sentence
-        + NEIGHBOURS_WEIGHT * neighbours
-        + PAIRS_WEIGHT * question.pair_coverage(words.sequence)
+    return Features(
+        keyword=keyword,
+        cosine=cosine,
+        coverage=question.coverage(words.sequence, above),
+        sentence=max((question.coverage(one, above) for one in words.sentences), default=0.0),
+        neighbours=max((question.coverage(*two) for two in zip(words.sentences, (*words.sentences[1:], frozenset()), strict=True)), default=0.0),
+        pairs=question.pair_coverage(words.sequence),
     )
-    return Ranked(chunk, score / TOTAL, cosine, coverage, neighbours)
 
 
 def context_terms(chunk: Chunk | Evidence) -> frozenset[str]:

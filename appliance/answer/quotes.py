@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -34,14 +34,12 @@ LONGEST_QUOTE = 600
 """Characters. A table without full stops is one sentence; of it the part about the question is quoted."""
 _HEADING_WORDS = 5
 
-PASSAGE_WEIGHT = 0.57
-"""Of the logarithm of the passage's share among the passages."""
+WEIGHTS = (0.57, 4.9, 2.8, 1.2)
+"""Of the logarithm of the passage's share among the passages; of how much of the question is in the sentence, the one before it and
+what stands above the passage; of the question's pairs of neighbouring words; and of the kind of thing asked for: 1 where the sentence
+holds one (a date for "when"), -1 where it holds none."""
 COSINE_WEIGHT = 4.9
-COVERAGE_WEIGHT = 4.9
-"""Of the question by the sentence, the one before it and what stands above the passage."""
-PAIRS_WEIGHT = 2.8
-KIND_WEIGHT = 1.2
-"""Added where the sentence holds a thing of the kind asked for (a date for "when"), taken off where it holds none."""
+"""Of the cosine with the question, on the embedder's own scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +58,8 @@ class Quote:
 
 def rank_sentences(found: Found, embedder: Embeds) -> list[Quote]:
     """The sentences of the first pieces of evidence, best first; those beyond `EMBEDDED` are left out."""
-    shares = _shares([one.score for one in found.evidence[:PASSAGES]])
-    quotes = [quote for one, share in zip(found.evidence, shares, strict=False) for quote in _sentences(found, one, share)]
+    believed = shares([one.score for one in found.evidence[:PASSAGES]])
+    quotes = [quote for one, share in zip(found.evidence, believed, strict=False) for quote in _sentences(found, one, share)]
     quotes = sorted(quotes, key=lambda quote: -quote.score)[:EMBEDDED]
     if not quotes:
         return []
@@ -105,19 +103,27 @@ def cite(quote: Quote, marker: int) -> Citation:
 
 
 def _sentences(found: Found, evidence: Evidence, share: float) -> list[Quote]:
-    above = context_terms(evidence)
-    before: frozenset[str] = frozenset()
     quotes = []
+    for start, end, features in sentence_features(found, evidence, share):
+        score = sum(weight * feature for weight, feature in zip(WEIGHTS, features, strict=True))
+        left, right = _window(found, evidence.text, start, end)
+        quotes.append(Quote(evidence, evidence.start + left, evidence.start + right, score))
+    return quotes
+
+
+def sentence_features(found: Found, evidence: Evidence, share: float) -> Iterator[tuple[int, int, tuple[float, float, float, float]]]:
+    """Of each sentence: where it is in the evidence's text, and the features that `WEIGHTS` weighs, in that order.
+
+    `share`: how much the passage is believed in among the passages, 0 to 1.
+    """
+    question, above = found.question, context_terms(evidence)
+    before: frozenset[str] = frozenset()
     for start, end in _spans(evidence.text):
         sequence = terms(evidence.text[start:end])
-        score = PASSAGE_WEIGHT * math.log(share + 1e-4) + PAIRS_WEIGHT * found.question.pair_coverage(sequence)
-        score += COVERAGE_WEIGHT * found.question.coverage(sequence, above, before)
-        there = holds(found.question.kind, evidence.text[start:end], found.question)
-        score += KIND_WEIGHT * (0 if there is None else 1 if there else -1)
-        start, end = _window(found, evidence.text, start, end)
-        quotes.append(Quote(evidence, evidence.start + start, evidence.start + end, score))
+        there = holds(question.kind, evidence.text[start:end], question)
+        kind = 0.0 if there is None else 1.0 if there else -1.0
+        yield start, end, (math.log(share + 1e-4), question.coverage(sequence, above, before), question.pair_coverage(sequence), kind)
         before = frozenset(sequence)
-    return quotes
 
 
 def _spans(text: str) -> list[tuple[int, int]]:
@@ -162,7 +168,7 @@ def _grown(text: str, span: tuple[int, int], end: int) -> tuple[int, int]:
     return start, max(stop, wanted)
 
 
-def _shares(scores: Sequence[float]) -> list[float]:
+def shares(scores: Sequence[float]) -> list[float]:
     """What share of belief each passage has: the fused scores as log odds, softmax."""
     if not scores:
         return []

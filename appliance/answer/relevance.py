@@ -29,8 +29,8 @@ def relevance(question: Question, ranked: Sequence[Ranked]) -> float:
     """Log odds that the collection holds an answer; below 0 the question is refused. `ranked` is best first."""
     if not ranked or question.chunks < 1:
         return -math.inf
-    first = ranked[0]
-    nearest = max(one.cosine for one in ranked)
+    first = ranked[0].features
+    nearest = max(one.features.cosine for one in ranked)
     return BIAS + COSINE * nearest + COVERAGE * first.coverage + NEIGHBOURS * first.neighbours + CHUNKS * math.log(question.chunks)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.answer.evidence import gather
-from appliance.answer.fusion import Ranked
+from appliance.answer.fusion import Features, Ranked
 from appliance.documents import Chunk
 
 PAGE = "First passage about wells.\n\nSecond passage about wells.\n\nThird one.\n\nFourth one."
@@ -11,7 +11,7 @@ PAGE = "First passage about wells.\n\nSecond passage about wells.\n\nThird one.\
 
 def ranked(identity: int, text: str, start: int = 0, *, document: int = 1, position: int = 0, score: float = 0.5) -> Ranked:
     chunk = Chunk(identity, document, f"{document}.txt", position, 1, start, start + len(text), text)
-    return Ranked(chunk, score, 0.5, 0.5, 0.5)
+    return Ranked(chunk, score, Features(0.5, 0.5, 0.5, 0.5, 0.5, 0.5))
 
 
 def page_text(document_id: int, position: int) -> str:
