@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from appliance.documents import Answer, AnswerEvent, Finished
@@ -37,7 +37,7 @@ class Answering:
 
     def stream(
         self, events: Events, keep: Callable[[Answer], Conversation], explain: Callable[[Exception], dict[str, str]], gone: Callable[[], bool]
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """Server-sent events: `started` with a key for `stop`, one for each AnswerEvent, `kept` or `error` at the end.
 
         Stops the work where `gone` or where the iterator is closed; what was written until then is kept.

@@ -94,8 +94,9 @@ export class TurnView {
     this.doing();
     this.searched(answer.searched_for);
     this.cite(answer.citations);
-    this.whole = !answer.generated && !answer.refused;
     const { lead, prose } = parted(answer);
+    // Only what is about the whole begins with a section instead of its quotes.
+    this.whole = !answer.generated && !answer.refused && !lead.length && Boolean(prose.trim());
     const quoted = lead.map((number) => this.citations.get(number)).filter(Boolean);
     this.evidence(answer.evidence, { nearest: answer.refused, milliseconds: answer.timings.retrieve || null });
     this.quotes(quoted);
