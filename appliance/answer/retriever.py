@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from appliance.answer import question as questions
 from appliance.answer.evidence import gather
-from appliance.answer.fusion import fuse
+from appliance.answer.fusion import Ranked, fuse
 from appliance.answer.question import Question
 from appliance.answer.relevance import is_relevant
 from appliance.answer.similarity import Scale, measure
@@ -35,6 +35,8 @@ class Found:
     """What retrieval knows about a question."""
 
     question: Question
+    ranked: tuple[Ranked, ...]
+    """The chunks that either search found, best first."""
     evidence: tuple[Evidence, ...]
     relevant: bool
     """False: nothing passed the threshold, and `evidence` is only the nearest."""
@@ -67,7 +69,7 @@ class Retriever:
         chunks = self._library.chunks(one.chunk_id for one in (*by_word, *by_meaning))
         ranked = fuse(question, list(chunks.values()), by_word, by_meaning, scale)
         evidence = gather(ranked, limit, lambda document_id, position: self._library.page(document_id, position).text)
-        return Found(question, evidence, is_relevant(question, ranked), vector, scale, 1000 * (time.perf_counter() - started))
+        return Found(question, tuple(ranked), evidence, is_relevant(question, ranked), vector, scale, 1000 * (time.perf_counter() - started))
 
     def _read(self, text: str, collection_id: int, documents: Collection[int] | None) -> Question:
         ranges = self._library.chunk_ranges(collection_id, documents)

@@ -16,7 +16,7 @@ from appliance.library.vectors import ExactVectors
 from appliance.manifest import Manifest, read_manifest, verify_model
 from appliance.models.embedder import Embedder
 from appliance.models.generator import Generator
-from scripts.evaluate.corpora import Remembering, gold_places, ingest_judged, ingest_squad, judged, squad, squad_paragraphs
+from scripts.evaluate.corpora import Asked, Remembering, gold_places, ingest_judged, ingest_squad, judged, squad, squad_paragraphs
 from scripts.evaluate.end_to_end import answer, before_the_model, quotes_hold, refusals, sample, written
 from scripts.evaluate.plain import ask_plain
 from scripts.evaluate.report import Grid, Row, Table, render
@@ -69,7 +69,7 @@ class Evaluation:
                 parts.append(self._answers(library, asker, collection_id, sample(questions["test"], answers, unanswerable, SEED), plain))
             return parts
 
-    def _retrieval(self, library: Library, collection_id: int, asker: Asker, questions: dict) -> list[Table | Grid]:
+    def _retrieval(self, library: Library, collection_id: int, asker: Asker, questions: dict[str, list[Asked]]) -> list[Table | Grid]:
         gold = gold_places(library, collection_id, squad_paragraphs(self.data))
         searches = Searches(library, self.embedder, asker, collection_id)
         answerable = [one for one in questions["test"] if one.kind == "answerable"]
@@ -84,7 +84,7 @@ class Evaluation:
         rows = [Row("hit@1, fused", "squad test", found["fused"].at1, 0.82), Row("hit@5, fused", "squad test", found["fused"].at5, 0.97)]
         return [Table("Targets of retrieval", "", rows), grid]
 
-    def _before(self, asker: Asker, collection_id: int, questions: dict) -> Table:
+    def _before(self, asker: Asker, collection_id: int, questions: dict[str, list[Asked]]) -> Table:
         rows = []
         for name, asked in questions.items():
             found = before_the_model(asker, collection_id, asked)
@@ -103,7 +103,7 @@ class Evaluation:
             say(f"squad {name}: {refused}")
         return Table("Refusals and quotes, before any model", "All 1,000 answerable and 500 unanswerable questions of each split.", rows)
 
-    def _answers(self, library: Library, asker: Asker, collection_id: int, asked: list, plain: bool) -> Table:
+    def _answers(self, library: Library, asker: Asker, collection_id: int, asked: list[Asked], plain: bool) -> Table:
         answerable = [one for one in asked if one.kind == "answerable"]
         got = []
         for done, one in enumerate(asked, start=1):
@@ -111,8 +111,7 @@ class Evaluation:
             if done % 20 == 0:
                 say(f"answers: {done} of {len(asked)}")
         of = written(library, [pair for pair in got if pair[0].kind == "answerable"])
-        others = written_resolving = [pair for pair in got if pair[0].kind != "answerable" and not pair[1].refused]
-        del written_resolving
+        answered = sum(one.kind != "answerable" and not its.refused for one, its in got)
         say(f"answers: {of}")
         reference = None
         if plain:
@@ -138,8 +137,7 @@ class Evaluation:
                 Row("plain pipeline: gold answer in its four passages", split, reference.passages),
                 Row("plain pipeline: whole answer after, median ms", split, reference.total, digits=0),
             ]
-        wrong = len(others)
-        text = f"Of {len(asked) - len(answerable)} unanswerable questions in the sample, {wrong} were answered. {of.citations} citations in all."
+        text = f"Of {len(asked) - len(answerable)} unanswerable questions in the sample, {answered} were answered. {of.citations} citations in all."
         return Table("Answers, end to end", text, rows)
 
 
