@@ -12,7 +12,7 @@ from appliance import __version__
 from appliance.runtime import Appliance
 from appliance.web import collections, conversations, documents, errors, jobs, questions, security, status
 from appliance.web.answering import Answering
-from appliance.web.requests import JSON_LIMIT, SpooledRequest
+from appliance.web.requests import JSON_LIMIT, PARTS_LIMIT, SpooledRequest
 
 
 class IdConverter(IntegerConverter):
@@ -36,6 +36,7 @@ def create_app(appliance: Appliance) -> Flask:
     app.json = InOrder(app)
     app.config.update(
         MAX_CONTENT_LENGTH=JSON_LIMIT,  # an upload raises it for itself
+        MAX_FORM_PARTS=PARTS_LIMIT,
         PROVIDE_AUTOMATIC_OPTIONS=False,  # no CORS: a preflight gets 405
         SPOOL_FOLDER=appliance.settings.home / "spool",
     )

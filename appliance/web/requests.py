@@ -13,6 +13,8 @@ JSON_LIMIT = 1 << 20
 """Bytes of a request that is not an upload."""
 UPLOAD_LIMIT = (1 << 30) + (1 << 20)
 """Bytes of one upload: the largest file that is read, and the form around it."""
+PARTS_LIMIT = 250
+"""Files and fields of one upload: each file is open while it waits, and many systems allow 1,024 to a process."""
 
 
 class SpooledRequest(Request):
@@ -23,7 +25,15 @@ class SpooledRequest(Request):
     ) -> IO[bytes]:
         folder = current_app.config["SPOOL_FOLDER"]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return tempfile.TemporaryFile("rb+", dir=folder)
+        file = tempfile.TemporaryFile("rb+", dir=folder)
+        self.__dict__.setdefault("_spooled", []).append(file)
+        return file
+
+    def close(self) -> None:
+        """Flask calls this at the end; a form that was refused halfway leaves its files to us."""
+        super().close()
+        for file in self.__dict__.get("_spooled", []):
+            file.close()
 
 
 def body() -> dict[str, Any]:
