@@ -18,7 +18,7 @@ from typing import Any
 from appliance.documents import Conversion, Page
 from appliance.errors import FileUnreadable
 from appliance.ingest import wire
-from appliance.ingest.converters.reasons import NOT_READ
+from appliance.ingest.converters.reasons import IN_PART, NOT_READ
 from appliance.ingest.limits import PAGES, SECONDS, SECONDS_PER_PAGE, SILENCE
 from appliance.ingest.process import Nursery, Spawner, Worker, suffix_of
 
@@ -205,7 +205,9 @@ class _Reading:
     def conversion(self) -> Conversion:
         end = self.ended or {}
         labels = wire.labels(end.get("labels"), self.pages)
-        pages = tuple(replace(page, label=label) if label else page for page, label in zip(self.pages, labels, strict=True))
+        damaged = wire.positions(end.get("damaged"), self.pages)
+        reasons = [IN_PART if position in damaged and page.text else page.reason for position, page in enumerate(self.pages)]
+        pages = tuple(replace(page, label=label, reason=why) for page, label, why in zip(self.pages, labels, reasons, strict=True))
         reader = self._reader(wire.text(end.get("reader"), 500), wire.text(end.get("note"), 2000))
         headings = wire.headings(end.get("headings"), self.pages)
         return Conversion(self.kind, pages, wire.text(end.get("title"), 300), headings, wire.strings(end.get("metadata")), reader)

@@ -75,6 +75,10 @@ def labels(untrusted: object, pages: list[Page]) -> list[str | None]:
     return found if len(found) == len(pages) else [None] * len(pages)
 
 
+def positions(untrusted: object, pages: list[Page]) -> frozenset[int]:
+    return frozenset(_number(item, len(pages) - 1) for item in _list(untrusted, len(pages)))
+
+
 def strings(untrusted: object) -> dict[str, str]:
     fields = _is(untrusted, dict)
     if len(fields) > 50:

@@ -67,6 +67,7 @@ def _convert(request: Frame, missing: tuple[str, ...]) -> Iterator[Frame]:
         "end": {
             "headings": [{"position": h.position, "start": h.start, "title": h.title, "level": h.level} for h in conversion.headings],
             "labels": [],
+            "damaged": [],
             "title": conversion.title,
             "metadata": dict(conversion.metadata),
             "reader": conversion.reader + without,

@@ -131,6 +131,16 @@ def test_a_limit_that_trips_is_a_page_not_read_never_an_empty_one(read: Read, ra
     assert conversion.pages[1].reason.startswith("page not read: a limit was reached")
 
 
+def test_a_page_whose_content_breaks_off_is_not_called_read(read: Read, raw_pdf: Callable[[Sequence[bytes]], bytes]) -> None:
+    lines = b"".join(b"0 -14 Td (line %d of many) Tj " % number for number in range(2000))
+    whole = zlib.compress(b"BT /F1 12 Tf 72 700 Td " + lines + b"ET")
+    broken = whole[: len(whole) // 3] + b"\xff" * 40 + whole[len(whole) // 3 + 40 :]
+    pages = read(raw_pdf([whole, broken, whole[: len(whole) // 3]])).pages
+    assert pages[0].reason is None
+    assert pages[1].text.startswith("line 0 of many")
+    assert [page.reason for page in pages[1:]] == ["page read in part: its content is damaged"] * 2
+
+
 def test_an_outline_that_cannot_be_read_costs_no_text(read: Read, sample_bytes: Callable[[str], bytes]) -> None:
     content = re.sub(rb"/Outlines \d+ 0 R", b"/Outlines (no)", sample_bytes("pdf"))
     conversion = read(content)

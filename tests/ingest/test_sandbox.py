@@ -32,7 +32,7 @@ for index in range(len(request["read"]), 3):
     wire.send(replies, {"page": {"text": f"page {index + 1}", "reason": None, "stand_in": request["stand_in"]}})
     request["stand_in"] = ""
 deed(request, 3)
-wire.send(replies, {"end": {"headings": [], "labels": [], "title": "", "metadata": {}, "reader": "double", "note": ""}})
+wire.send(replies, {"end": {"headings": [], "labels": [], "damaged": [], "title": "", "metadata": {}, "reader": "double", "note": ""}})
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +67,19 @@ class PypdfFile:
     def text(self, index: int) -> str:
         """The raw text of page `index`, from 0. Raises whatever pypdf raises; `why` puts it in words."""
         return str(self._reader.pages[index].extract_text() or "")
+
+    def damaged(self, count: int) -> tuple[int, ...]:
+        """Positions of the pages, of the first `count`, whose packed content is broken: pdfium gives what stands before the break, silently."""
+        return tuple(index for index in range(min(count, self.count)) if self._is_damaged(index))
+
+    def _is_damaged(self, index: int) -> bool:
+        try:
+            contents = self._reader.pages[index].get("/Contents")
+            contents = contents.get_object() if contents is not None else []
+            streams = [part.get_object() for part in contents] if isinstance(contents, list) else [contents]
+            return not all(_unpacks(stream) for stream in streams)
+        except Exception:  # what pypdf can't find, pdfium has found: no word against its text
+            return False
 
     def particulars(self, texts: Sequence[str]) -> Particulars:
         """Outline, labels and title; a part that fails is left out and named in `note`."""
@@ -130,6 +144,21 @@ def why(error: BaseException) -> str:
     if isinstance(error, pypdf.errors.LimitReachedError):
         return f"a limit was reached, {line(str(error), 160)}"
     return line(f"{type(error).__name__}: {error}", 160)
+
+
+def _unpacks(stream: Any) -> bool:
+    """Whether a stream that is packed with Flate alone is whole."""
+    if stream.get("/Filter") not in ("/FlateDecode", ["/FlateDecode"]):
+        return True
+    unpacker = zlib.decompressobj()
+    rest, size = bytes(stream._data), 0
+    try:
+        while rest and not unpacker.eof and size < STREAM_BYTES:
+            size += len(unpacker.decompress(rest, 1 << 20))
+            rest = unpacker.unconsumed_tail
+    except zlib.error:
+        return False
+    return unpacker.eof or size >= STREAM_BYTES
 
 
 def _flat(items: Any, level: int) -> Iterator[tuple[Any, int]]:

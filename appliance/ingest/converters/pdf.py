@@ -69,14 +69,17 @@ class Pdf:
     def particulars(self, texts: Sequence[str]) -> dict[str, Any]:
         """The fields of the frame that ends a PDF. What pypdf can't read is named in "note"; the text still counts."""
         try:
-            found = self._other().particulars(texts)
+            other = self._other()
+            found, damaged = other.particulars(texts), other.damaged(len(texts))
         except (IngestError, MemoryError, RecursionError) as error:
-            return {"headings": (), "labels": (), "title": "", "metadata": {}, "note": f"outline not read: {error}"}
+            note = f"outline not read: {error}".replace("This PDF can't be read", "pypdf can't open it").rstrip(".")
+            return {"headings": (), "labels": (), "title": "", "metadata": {}, "damaged": (), "note": note}
         return {
             "headings": [{"position": h.position, "start": h.start, "title": h.title, "level": h.level} for h in found.headings],
             "labels": found.labels,
             "title": found.title,
             "metadata": found.metadata,
+            "damaged": damaged,
             "note": found.note,
         }
 
