@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
+from functools import cached_property
 from typing import IO, Any
 
 from flask import Request, current_app, request
@@ -25,15 +27,16 @@ class SpooledRequest(Request):
     ) -> IO[bytes]:
         folder = current_app.config["SPOOL_FOLDER"]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = tempfile.TemporaryFile("rb+", dir=folder)
-        self.__dict__.setdefault("_spooled", []).append(file)
-        return file
+        return self._spooled.enter_context(tempfile.TemporaryFile("rb+", dir=folder))
+
+    @cached_property
+    def _spooled(self) -> ExitStack:
+        return ExitStack()
 
     def close(self) -> None:
         """Flask calls this at the end; a form that was refused halfway leaves its files to us."""
         super().close()
-        for file in self.__dict__.get("_spooled", []):
-            file.close()
+        self._spooled.close()
 
 
 def body() -> dict[str, Any]:
