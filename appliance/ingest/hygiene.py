@@ -48,6 +48,8 @@ UNSEEN = (
         "",
     ),
     _step(rf"(?<![{_JOINING}])[\u200c\u200d]+|[\u200c\u200d]+(?![{_JOINING}])", ""),
+    # Arabic as it is drawn → as it is written: nobody searches for the shapes.
+    _step(r"[\ufb50-\ufd3d\ufd50-\ufdfb\ufe70-\ufefc]", lambda match: unicodedata.normalize("NFKC", match[0])),
     _step("[ﬀ-ﬆ]", lambda match: _LIGATURES[match[0]]),
     # No character below U+0300 composes with the one before it, so these runs can be composed one by one.
     _step(r"[\x00-\u02ff]?[\u0300-\U0010ffff]+", _compose),

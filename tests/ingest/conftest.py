@@ -57,8 +57,8 @@ def pdf_of() -> Callable[..., bytes]:
 
 
 @pytest.fixture(scope="session")
-def raw_pdf() -> Callable[[Sequence[bytes]], bytes]:
-    """raw_pdf([contents, …]) → a PDF whose pages hold these deflated content streams."""
+def raw_pdf() -> Callable[..., bytes]:
+    """raw_pdf([contents, …]) → a PDF whose pages hold these deflated content streams; `font` and `extra` objects as PDF source."""
     return stream_pdf
 
 
@@ -85,18 +85,19 @@ def text_pdf(pages: Sequence[Sequence[str]], *, title: str = "", outline: Sequen
     return target.getvalue()
 
 
-def stream_pdf(contents: Sequence[bytes]) -> bytes:
+def stream_pdf(contents: Sequence[bytes], font: bytes = b"", extra: Sequence[bytes] = ()) -> bytes:
     count = len(contents)
     kids = b" ".join(b"%d 0 R" % (4 + 2 * index) for index in range(count))
     objects = [
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, count),
-        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica%s>>" % font,
     ]
     for index, content in enumerate(contents):
         page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 3 0 R>>>>/Contents %d 0 R>>" % (5 + 2 * index)
         objects += [page, b"<</Length %d/Filter/FlateDecode>>\nstream\n%s\nendstream" % (len(content), content)]
-    target = io.BytesIO(b"")
+    objects += extra
+    target = io.BytesIO()
     target.write(b"%PDF-1.4\n")
     offsets = []
     for number, body in enumerate(objects, 1):

@@ -79,6 +79,14 @@ def test_words_cut_at_line_ends_are_mended_and_real_hyphens_kept(read: Read, pdf
     assert text == "The document shows a well-known thing. What is known well happened in 1990- 2000, state-of-the-art, said Jean-Paul."
 
 
+def test_words_that_run_from_right_to_left_are_in_the_order_they_are_read(read: Read, raw_pdf: Callable[..., bytes]) -> None:
+    codes = b"1 begincodespacerange <00> <FF> endcodespacerange 3 beginbfchar <41> <062D> <42> <0628> <43> <064A> endbfchar"
+    letters = b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def %s endcmap end end" % codes
+    table = b"<</Length %d>>stream\n%s\nendstream" % (len(letters), letters)
+    drawn = b"BT /F1 20 Tf 1 0 0 1 300 700 Tm [(A) 1350 (B) 1350 (C) 1350 (B) 1350 (C)] TJ ET"  # each letter left of the one before
+    assert read(raw_pdf([zlib.compress(drawn)], b"/ToUnicode 6 0 R", [table])).pages[0].text == "حبيبي"
+
+
 def test_paragraphs_are_parted_by_a_blank_line(read: Read) -> None:
     target = io.BytesIO()
     styles = getSampleStyleSheet()

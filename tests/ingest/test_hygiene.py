@@ -27,6 +27,7 @@ NASTY = st.text(
         ("page one\fpage two", "page one\n\npage two"),
         ("one\u00a0two\u2003three", "one two three"),
         ("much    room\t\there   \n\n\n\n end", "much room here\n\n end"),
+        ("\ufeb3\ufefc\ufee1", "سلام"),
         ("half \ud800 a letter", "half a letter"),
     ],
 )

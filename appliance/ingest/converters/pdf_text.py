@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +25,7 @@ _SENTENCE_END = re.compile(r"[.!?:;。！？؟।][\"'”’»›)\]]*\s*$")
 _MARK = "\ufffe\x02"
 _CUT_WORD = re.compile(rf"([\w-]*[^\W\d_])(?:[{_MARK}](?:\r?\n)?|[-\u2010]\r?\n[ \t]*)([^\W\d_]+)")
 _LONE_MARK = re.compile(rf"[{_MARK}](?:\r?\n)?")
+_RIGHT_TO_LEFT = re.compile(r"[\u0590-\u065f\u066e-\u06ef\u06fa-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]{2,}")
 _WORDS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 
 
@@ -84,9 +86,21 @@ def _raw_text(page: Any) -> str:
     text = textpage.get_text_range(errors="surrogatepass") if count < 2**20 else ""
     if len(text) != count:
         text = "".join(chr(min(pdfium.FPDFText_GetUnicode(textpage, index), 0x10FFFF)) for index in range(count))
-    if page.get_rotation() or _LINE_END not in text:
+    if page.get_rotation():
         return text
-    return _with_paragraphs(text, textpage)
+    if _RIGHT_TO_LEFT.search(text):
+        text = _RIGHT_TO_LEFT.sub(lambda word: word[0][::-1] if _is_backwards(textpage, word) else word[0], text)
+    return _with_paragraphs(text, textpage) if _LINE_END in text else text
+
+
+def _is_backwards(textpage: Any, word: re.Match[str]) -> bool:
+    """Whether a Hebrew or Arabic word comes with its leftmost letter first.
+
+    pdfium turns words that are drawn from right to left: 9 of 14 in a page that Chromium printed.
+    """
+    letters = [index for index in range(*word.span()) if not unicodedata.combining(word.string[index])]
+    first, last = (_letter_box(textpage, letters[0]), _letter_box(textpage, letters[-1])) if letters else (None, None)
+    return first is not None and last is not None and first[0] < last[0] and first[1] < last[3] and last[1] < first[3]
 
 
 class _Line:
