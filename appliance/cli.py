@@ -102,7 +102,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     commands.add_parser("backup", parents=[printing], help="write the whole library into one file").add_argument("file", metavar="FILE")
     commands.add_parser("restore", parents=[printing], help="bring a library back from a backup").add_argument("file", metavar="FILE")
-    commands.add_parser("check", parents=[printing], help="check bundle, library and silence, and say what is wrong")
+    check = commands.add_parser("check", parents=[printing], help="check bundle, library and silence, and say what is wrong")
+    check.add_argument("--repair", action="store_true", help="make damaged keyword indexes again from the texts")
     commands.add_parser("status", parents=[printing], help="what is where, and whether a page is being served")
     return parser
 

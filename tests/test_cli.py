@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -206,3 +207,15 @@ def test_debug_shows_the_traceback_and_nothing_else_does(cli: Cli) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=cli.environment)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+def test_a_damaged_keyword_index_is_found_and_repaired(cli: Cli) -> None:
+    database = sqlite3.connect(cli.home / "library.sqlite3")
+    with database:
+        collection = database.execute("SELECT id FROM collections WHERE name = 'field'").fetchone()[0]
+        database.execute(f"INSERT INTO keywords_{collection}(rowid, text, title, heading) VALUES (999999, 'planted', '', '')")
+    database.close()
+    [check] = cli.lines("check", code=1)
+    assert any("check --repair" in finding["advice"] for finding in check["library"])
+    [repaired] = cli.lines("check", "--repair")
+    assert repaired["library"] == []

@@ -13,6 +13,7 @@ from appliance.config import Settings
 from appliance.errors import BundleError
 from appliance.library.backup import backup as write_backup
 from appliance.library.backup import restore as read_backup
+from appliance.library.health import REBUILD
 from appliance.library.health import check as check_library
 from appliance.library.store import Library
 from appliance.manifest import Manifest, differences, read_manifest
@@ -74,6 +75,10 @@ def check(settings: Settings, given: argparse.Namespace) -> int:
         bundle_code, bundle_findings = _check_bundle(settings)
         with Library.open(settings.home, write=False) as library:
             findings = check_library(library)
+        if given.repair and any(finding.advice == REBUILD for finding in findings):
+            with Library.open(settings.home, write=True, purpose="check --repair") as library:
+                library.rebuild_keywords()
+                findings = check_library(library)
         data: dict[str, Any] = {
             "network": {"seal": seal.sentence, "level": seal.level, "self_test": [asdict(attempt) for attempt in attempts]},
             "bundle": bundle_findings,
@@ -109,5 +114,5 @@ def _print_check(data: dict[str, Any]) -> None:
         print(f"         {difference['sentence']}")
     print("Library  " + ("whole" if not data["library"] else ""))
     for finding in data["library"]:
-        print(f"         {finding['sentence']}")
+        print(f"         {finding['sentence']} {finding['advice']}")
     sys.stdout.flush()

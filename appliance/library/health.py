@@ -16,6 +16,8 @@ from appliance.library.schema import create_keywords, keywords_table
 
 _RESTORE = "Bring back a backup with `haversack restore FILE`, or remove the document and ingest it again."
 
+REBUILD = "Run `haversack check --repair`: it is made again from the texts, which are whole."
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -96,7 +98,7 @@ def _keywords(library: Reader, full: bool) -> Iterator[Finding]:
             (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
             if count == collection.chunks and (not full or _same_words(connection, collection.id)):
                 continue
-        yield Finding("error", f"The keyword index of {collection.name} is damaged.", _RESTORE)
+        yield Finding("error", f"The keyword index of {collection.name} is damaged.", REBUILD)
 
 
 def _same_words(connection: sqlite3.Connection, collection_id: int) -> bool:

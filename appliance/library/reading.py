@@ -50,11 +50,6 @@ class Reader:
                 return collection
         raise NoSuchCollection(name=name)
 
-    def ever_used(self) -> bool:
-        """Whether a collection was ever made here, be it gone by now: what the user removed is not brought back."""
-        with self.database.reading() as connection:
-            return connection.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'collections'").fetchone() is not None
-
     def revision(self, collection_id: int) -> int:
         """Grows with every change of the collection; 0 where there is none."""
         with self.database.reading() as connection:
