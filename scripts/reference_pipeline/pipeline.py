@@ -45,8 +45,13 @@ class Reference:
     def __init__(self, folder: Path, models: Models) -> None:
         self._splitter = RecursiveCharacterTextSplitter(chunk_size=1000, chunk_overlap=200)
         self._embedder = SentenceTransformer(str(models.embedder), device="cpu")
-        self._collection = chromadb.PersistentClient(str(folder)).get_or_create_collection("documents")
+        self._chroma = chromadb.PersistentClient(str(folder))
+        self._collection = self._chroma.get_or_create_collection("documents")
         self._llm = Llama(str(models.generator), n_ctx=CONTEXT_TOKENS, verbose=False)
+
+    def use(self, name: str) -> None:
+        """Go on with another collection, a new one where there is none of that name (3 letters at least)."""
+        self._collection = self._chroma.get_or_create_collection(name)
 
     def ingest(self, paths: Sequence[Path]) -> int:
         """Add PDF and text files; the number of chunks. A file that can't be read is left out, as `except Exception: print` does."""
