@@ -26,7 +26,8 @@ def document(rows: Sequence[Row], machine: Sequence[tuple[str, str]], notes: Map
         "# Benchmarks",
         "Written by `make bench`: Haversack beside the plain pipeline of `scripts/reference_pipeline`, which a Python developer writes\n"
         "in an afternoon with the same models (pypdf, recursive character splitter 1000/200, sentence-transformers on torch, Chroma,\n"
-        f"llama-cpp-python in process, top 4). Same documents, same questions, one run of {seconds / 60:.0f} minutes, the two in turn, medians of {notes['rounds']} rounds.",
+        "llama-cpp-python in process, top 4). Same documents, same questions, the two in turn, in one run.\n"
+        f"This one took {seconds / 60:.0f} minutes; the figures are medians (rounds: {notes['rounds']}).",
         table(rows),
         f"Not reached in this run: {'; '.join(missed)}." if missed else "Every target was reached in this run.",
         "## The machine",
