@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from appliance.answer.fusion import Ranked
-from appliance.answer.words import WORD, fold, stem
+from appliance.answer.words import terms
 from appliance.documents import Chunk, Evidence
 
 MOST_MERGED = 3
 """Chunks in one piece of evidence: beyond this it is a page, not a passage."""
 _FUNCTION_WORDS = "a an the of in on at to for and that which is are was were be been it its this these those by with as from"
-_HARMLESS = frozenset(_FUNCTION_WORDS.split())
+_HARMLESS = frozenset(terms(_FUNCTION_WORDS))
 """Function words that may come and go without a change of meaning. Negations are not among them."""
 
 PageText = Callable[[int, int], str]
@@ -67,8 +67,7 @@ def _evidence(group: Sequence[Ranked], page_text: PageText) -> Evidence:
 
 def _wording(text: str) -> tuple[str, ...]:
     """The words that a reader would miss, in order: case, punctuation, spacing and harmless function words don't count."""
-    folded = (fold(word).replace(",", "") for word in WORD.findall(text))
-    return tuple(stem(word) for word in folded if word not in _HARMLESS)
+    return tuple(term for term in terms(text) if term not in _HARMLESS)
 
 
 def _says_the_same(wording: tuple[str, ...], other: tuple[str, ...]) -> bool:

@@ -73,6 +73,7 @@ class Ranked:
 @dataclass(frozen=True, slots=True)
 class _Words:
     sequence: list[str]
+    all: frozenset[str]
     sentences: tuple[frozenset[str], ...]
 
 
@@ -94,7 +95,7 @@ def _features(question: Question, chunk: Chunk, keyword: float, cosine: float) -
     return Features(
         keyword=keyword,
         cosine=cosine,
-        coverage=question.coverage(words.sequence, above),
+        coverage=question.coverage(words.all, above),
         sentence=max((question.coverage(one, above) for one in words.sentences), default=0.0),
         neighbours=max((question.coverage(*two) for two in zip(words.sentences, (*words.sentences[1:], frozenset()), strict=True)), default=0.0),
         pairs=question.pair_coverage(words.sequence),
@@ -113,4 +114,6 @@ def _context(title: str, name: str, heading: tuple[str, ...]) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def _words(text: str) -> _Words:
-    return _Words(terms(text), tuple(frozenset(terms(sentence)) for sentence in _SENTENCE_END.split(text) if sentence))
+    sentences = [terms(sentence) for sentence in _SENTENCE_END.split(text) if sentence]
+    sequence = [term for sentence in sentences for term in sentence]
+    return _Words(sequence, frozenset(sequence), tuple(frozenset(sentence) for sentence in sentences))

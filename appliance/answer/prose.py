@@ -14,6 +14,7 @@ from appliance.sentences import sentences
 
 _MAY_END = re.compile(r"[.!?…。！？।؟۔][\"'”’»›)\]]*(?P<after>\s*\S*)$")
 """A stop, and behind it at most one word that isn't finished: whether the sentence ended there depends on that word."""
+_LINE_END = re.compile(r"(?<=\S)[^\S\n]*[\n\r\f\v\x1c-\x1e\x85\u2028\u2029]")
 
 
 class Prose:
@@ -29,7 +30,7 @@ class Prose:
         self._sent = 0
         """Characters of it that were sent."""
         self._plain: list[str] = []
-        self._marked: list[str] = []
+        self._shown: list[str] = []
         self.sentences: list[Sentence] = []
         self.repeats = False
         """The last sentence says what one before it said: a small model is going in circles."""
@@ -41,8 +42,8 @@ class Prose:
 
     @property
     def marked(self) -> str:
-        """The prose with markers."""
-        return "".join((*self._marked, self._current)).strip()
+        """The prose with markers: everything that was sent."""
+        return "".join(self._shown).strip()
 
     def feed(self, piece: str) -> Iterator[AnswerEvent]:
         """Events for one more piece of the model's text."""
@@ -57,11 +58,11 @@ class Prose:
 
     def heading(self, title: str) -> Iterator[AnswerEvent]:
         """A line of ours between two stretches of the model's prose: not checked, not part of `plain`."""
-        line = ("\n\n" if self._marked else "") + f"{title}\n" if title else "\n\n" if self._marked else ""
+        line = ("\n\n" if self._shown else "") + (f"{title}\n" if title else "")
+        if self._plain:
+            self._plain.append("\n")
         if line:
-            self._marked.append(line)
-            self._plain.append("\n" if self._plain else "")
-            yield Delta(line)
+            yield self._show(line)
 
     def finish(self) -> Iterator[AnswerEvent]:
         """Events for what is left when the model has ended."""
@@ -71,18 +72,32 @@ class Prose:
             yield from self._end_sentence(len(self._current))
 
     def _settle(self, ended: bool = False) -> Iterator[AnswerEvent]:
-        """End the sentences that are certain to have ended: those with the whole first word of the next behind them."""
+        """End the sentences that are certain to have ended."""
         while True:
-            spans = sentences(self._current)
-            if len(spans) < 2 or not (ended or re.match(r"\S+\s", self._current[spans[1][0] :])):
+            end = self._first_end(ended)
+            if end is None:
                 return
-            yield from self._end_sentence(spans[0][1])
+            yield from self._end_sentence(end)
+
+    def _first_end(self, ended: bool) -> int | None:
+        """Where the first sentence ends: at a line's end, else where the whole first word of the next one stands behind it."""
+        line = _LINE_END.search(self._current)
+        spans = sentences(self._current[: line.start()] if line else self._current)
+        if len(spans) < 2:
+            return line.start() if line else None
+        (_, end), (following, _) = spans[:2]
+        unspaced = following == end and self._current[following].isalnum()
+        return end if ended or line or unspaced or re.match(r"\S+\s", self._current[following:]) else None
 
     def _send(self, end: int) -> Iterator[AnswerEvent]:
         if end > self._sent:
             text = self._current[self._sent : end]
             self._sent = end
-            yield Delta(text)
+            yield self._show(text)
+
+    def _show(self, text: str) -> Delta:
+        self._shown.append(text)
+        return Delta(text)
 
     def _end_sentence(self, end: int) -> Iterator[AnswerEvent]:
         yield from self._send(end)
@@ -91,11 +106,10 @@ class Prose:
         verdict = check(text, self._quotes, self._citations.quotes)
         markers = tuple(self._citations.marker(source) for source in verdict.sources)
         if markers:
-            yield Delta(marks(markers))
+            yield self._show(marks(markers))
         sentence = Sentence(text.strip(), markers, verdict.supported, verdict.missing)
         self.repeats = any(terms(sentence.text) == terms(other.text) for other in self.sentences)
         self.sentences.append(sentence)
         self._plain.append(text)
-        self._marked.append(text + marks(markers))
-        self._current, self._sent = self._current[end:], 0
+        self._current, self._sent = self._current[end:], max(0, self._sent - end)
         yield SentenceChecked(sentence, self._citations.all[known:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,11 +59,16 @@ class Question:
     chunks: int
     """Chunks that were searched."""
 
-    def coverage(self, *found: Iterable[str]) -> float:
+    def coverage(self, *found: Container[str]) -> float:
         """How much of the question, by rarity, is in any of `found`: 0 to 1."""
-        total = sum(self.weights.values())
-        there: set[str] = set().union(*found)
-        return sum(weight for term, weight in self.weights.items() if term in there) / total if total else 0.0
+        total = there = 0.0
+        for term, weight in self.weights.items():
+            total += weight
+            for one in found:
+                if term in one:
+                    there += weight
+                    break
+        return there / total if total else 0.0
 
     def pair_coverage(self, sequence: list[str]) -> float:
         """How many of the question's pairs, by rarity, stand side by side in `sequence`: 0 to 1."""

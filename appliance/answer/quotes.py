@@ -120,10 +120,11 @@ def sentence_features(found: Found, evidence: Evidence, share: float) -> Iterato
     before: frozenset[str] = frozenset()
     for start, end in _spans(evidence.text):
         sequence = terms(evidence.text[start:end])
+        words = frozenset(sequence)
         there = holds(question.kind, evidence.text[start:end], question)
         kind = 0.0 if there is None else 1.0 if there else -1.0
-        yield start, end, (math.log(share + 1e-4), question.coverage(sequence, above, before), question.pair_coverage(sequence), kind)
-        before = frozenset(sequence)
+        yield start, end, (math.log(share + 1e-4), question.coverage(words, above, before), question.pair_coverage(sequence), kind)
+        before = words
 
 
 def _spans(text: str) -> list[tuple[int, int]]:

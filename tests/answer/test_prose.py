@@ -47,6 +47,18 @@ def test_what_was_streamed_is_what_is_kept(size: int) -> None:
     assert len(prose.sentences) == 4
 
 
+def test_every_line_of_a_list_is_a_sentence_of_its_own() -> None:
+    prose, _, _ = stream(["1. 37 wells were", " contaminated\n2. The cost was 480,000", " dollars\n"])
+    assert [sentence.text for sentence in prose.sentences] == ["1. 37 wells were contaminated", "2. The cost was 480,000 dollars"]
+    assert prose.plain == "1. 37 wells were contaminated\n2. The cost was 480,000 dollars"
+
+
+def test_scripts_without_spaces_stream_on_after_a_full_stop() -> None:
+    prose = Prose(Citations(), [])
+    sent = "".join(event.text for sign in "水井已关闭。他们在等" for event in prose.feed(sign) if isinstance(event, Delta))
+    assert sent == "水井已关闭。他们在等"
+
+
 @given(st.text(st.sampled_from("abAB 19.!?[],\n“”") | st.characters(), max_size=120), st.integers(1, 9))
 def test_nothing_is_taken_back_and_every_marker_resolves(text: str, size: int) -> None:
     prose, citations, events = stream([text[start : start + size] for start in range(0, len(text), size)])
