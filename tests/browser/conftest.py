@@ -1,0 +1,141 @@
+"""The real appliance, sealed and served by its own command, and Debian's chromium before it."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import io
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from reportlab.lib.pagesizes import A4
+from reportlab.pdfgen import canvas
+
+PAGES = (
+    "The Goma clinic was opened on 14 March 2011 by Dr Amina Kasongo. It has forty beds and a small laboratory.",
+    "Water for the clinic is drawn from two wells. Each well was tested for cholera in June 2012, and neither was contaminated.",
+    "",
+)
+NOTES = "The road from Goma to Bukavu is closed in the rainy season.\n\nIn the dry season the journey takes nine hours by lorry.\n"
+_DROP = """([entries]) => {
+  const transfer = new DataTransfer();
+  for (const [name, content] of entries) transfer.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name));
+  for (const type of ["dragenter", "dragover", "drop"])
+    document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+}"""
+
+
+def make_pdf(pages: tuple[str, ...] = PAGES) -> bytes:
+    target = io.BytesIO()
+    page = canvas.Canvas(target, pagesize=A4)
+    for text in pages:
+        for number, start in enumerate(range(0, len(text), 70)):
+            page.drawString(60, 780 - 16 * number, text[start : start + 70])
+        page.showPage()
+    page.save()
+    return target.getvalue()
+
+
+@dataclass
+class Watched:
+    """A page, and what it asked for and complained of while it was open."""
+
+    page: Page
+    origin: str
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self) -> Page:
+        self.page.goto(self.origin)
+        self.page.wait_for_selector(".beginning, .turn")
+        return self.page
+
+    def drop(self, files: dict[str, bytes]) -> None:
+        """Drop files on the page, as a hand with a mouse does."""
+        self.page.evaluate(_DROP, [[[name, base64.b64encode(content).decode()] for name, content in files.items()]])
+
+    def elsewhere(self) -> list[str]:
+        """Requests to anything but the appliance; a blob is made by the page itself."""
+        return [one for one in self.requests if not one.startswith((self.origin + "/", f"blob:{self.origin}/"))]
+
+
+@pytest.fixture(scope="session")
+def origin(bundle_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`haversack serve` with a collection "field"; its address."""
+    home = tmp_path_factory.mktemp("browser") / "home"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {"HAVERSACK_HOME": str(home), "HAVERSACK_BUNDLE": str(bundle_root), "HAVERSACK_PORT": str(port)}
+    files = tmp_path_factory.mktemp("files")
+    (files / "clinic.pdf").write_bytes(make_pdf())
+    (files / "notes.md").write_text(NOTES, encoding="utf-8")
+    command = [sys.executable, "-m", "appliance.cli"]
+    environment = {**os.environ, **settings}
+    subprocess.run([*command, "ingest", str(files), "--collection", "field"], env=environment, check=True, capture_output=True, timeout=120)
+    with subprocess.Popen([*command, "serve"], env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            _wait_for(port, process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, told = process.communicate(timeout=30)
+            assert "Traceback" not in told
+
+
+def _wait_for(port: int, process: subprocess.Popen[str]) -> None:
+    for _ in range(600):
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/")
+            connection.getresponse().read()
+            connection.close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the page did not come")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    assert path, "Debian's chromium is not there: `make browser` installs it"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def watch(browser: Browser, origin: str) -> Iterator[Callable[..., Watched]]:
+    """Opens pages; afterwards none may have asked anything else than the appliance, nor complained."""
+    made: list[Watched] = []
+
+    def make(theme: str = "light", width: int = 1280, height: int = 860) -> Watched:
+        context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": height}, reduced_motion="reduce", accept_downloads=True)
+        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=origin)
+        watched = Watched(context.new_page(), origin)
+        watched.page.set_default_timeout(30_000)
+        context.on("request", lambda request: watched.requests.append(request.url))
+        watched.page.on("console", lambda message: watched.complaints.append(f"{message.type}: {message.text}") if message.type != "log" else None)
+        watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+        watched.page.on("dialog", lambda dialog: watched.complaints.append(f"a script ran: {dialog.message}"))
+        made.append(watched)
+        return watched
+
+    yield make
+    for watched in made:
+        watched.page.context.close()
+        assert watched.elsewhere() == []
+        assert watched.complaints == []
