@@ -40,11 +40,25 @@ def main(folder: Path, port: int, prefix: list[str]) -> dict[str, Any]:
             status = client.get("/api/status")
             while not status["seal"]["self_test"]:
                 status = client.get("/api/status")
+            outside = sorted({command for pid in family(server.pid) for command in unsealed(pid)})
         finally:
             # The tracer passes no signal on: the appliance is told itself.
             stop(server, prefix)
     name, kept, _ = events[-1]
-    return {"job": job, "last": name, "answer": kept.get("answer"), "seal": status["seal"], "code": server.returncode}
+    return {"job": job, "last": name, "answer": kept.get("answer"), "seal": status["seal"], "outside": outside, "code": server.returncode}
+
+
+def family(pid: int) -> list[int]:
+    """A process and its descendants."""
+    children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    return [pid, *(one for child in children for one in family(child))]
+
+
+def unsealed(pid: int) -> list[str]:
+    """The command of a process that has a thread without a filter."""
+    statuses = [(task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return [command] if any("Seccomp:\t2" not in status for status in statuses) else []
 
 
 def stop(server: subprocess.Popen[bytes], prefix: list[str]) -> None:

@@ -100,9 +100,12 @@ def test_the_journey_reaches_for_nothing_beyond_loopback(tmp_path: Path, bundle_
 
 
 @pytest.mark.slow
-def test_nothing_is_written_outside_the_library(tmp_path: Path, bundle_root: Path) -> None:
-    """onnxruntime's telemetry, where it is on, keeps what it can't send in ~/.cache/Microsoft for others to send."""
-    is_whole(run([*JOURNEY, str(tmp_path), str(free_port())], bundle_root))
+def test_every_process_but_the_attendant_is_sealed_and_nothing_is_written_outside_the_library(tmp_path: Path, bundle_root: Path) -> None:
+    found = run([*JOURNEY, str(tmp_path), str(free_port())], bundle_root)
+    is_whole(found)
+    assert len(found["outside"]) == 1
+    assert "attendant.py" in found["outside"][0]
+    # onnxruntime's telemetry, where it is on, keeps what it can't send in ~/.cache/Microsoft for other programs to send.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clinic.pdf", "home", "log"]
 
 
