@@ -123,7 +123,7 @@ class Appliance:
         self.library.close()
 
     def _warm_up(self) -> None:
-        for load in (self.embedder, lambda: self.generator().start()):
+        for load in (self.asker.prepare_search, self.asker.prepare_answers):
             try:
                 load()
             except HaversackError:

@@ -42,6 +42,15 @@ class Asker:
         self._generator = generator
         self._retriever = Retriever(library, vectors, embedder)
 
+    def prepare_search(self) -> None:
+        """Load what the first search would wait for. Raises EmbedderFailed, BundleError."""
+        self._retriever.prepare()
+
+    def prepare_answers(self) -> None:
+        """Load the language model and read ahead what every prompt begins with. Raises GeneratorFailed, BundleError."""
+        generator = self._generator()
+        generator.start(prompts.beginning(generator.settings))
+
     def search(self, query: str, collection_id: int, *, limit: int = 10, documents: Collection[int] | None = None) -> SearchResult:
         """The `limit` best pieces of evidence, best first, without any threshold. Raises BadRequest, TextTooLong, EmbedderFailed."""
         found = self._retriever.find(checked_question(query), collection_id, limit, documents)

@@ -1,8 +1,8 @@
 """Is there anything here that could answer? Decided from what retrieval found alone, before any model is asked.
 
 A logistic model with four coefficients, fitted on squad/*.dev.jsonl (`python -m scripts.evaluate.fit`): answerable questions against
-`other-article` ones, each asked of all 28 articles (1,400 chunks), of one article (about 50) and of three passages. An irrelevant
-question finds better and better strangers the more there are to choose from, so the bar rises with the logarithm of the chunks.
+`other-article` ones, each asked of all 28 articles (1,400 chunks) and of one article (about 50). An irrelevant question finds better
+and better strangers the more there are to choose from, so the bar rises with the logarithm of the chunks.
 """
 
 from __future__ import annotations

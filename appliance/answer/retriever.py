@@ -56,6 +56,10 @@ class Retriever:
         self._scales: dict[str, Scale] = {}
         self._guard = threading.Lock()
 
+    def prepare(self) -> None:
+        """Load the embedder and measure its scale, so that the first question need not wait."""
+        self._scale(self._embedder())
+
     def find(self, text: str, collection_id: int, limit: int, documents: Collection[int] | None = None) -> Found:
         """The `limit` best pieces of evidence for `text`. Raises EmbedderFailed, LibraryDamaged."""
         started = time.perf_counter()

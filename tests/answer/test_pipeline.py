@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from appliance.answer.pipeline import Asker
+from appliance.answer.prompt import beginning
 from appliance.documents import Answer, AnswerEvent, Delta, EvidenceReady, Finished, Progress, Queued, QuotesReady, SentenceChecked, Turn
 from appliance.errors import GeneratorFailed
 from appliance.library.vectors import ExactVectors
@@ -173,3 +174,12 @@ def test_an_answer_that_was_cut_says_so(asked_room: ReadingRoom, generator: Gene
 @pytest.mark.parametrize("question", ["Where is the deposit kept?", "When does the lease begin?"])
 def test_the_same_question_gets_the_same_answer(asked_room: ReadingRoom, question: str) -> None:
     assert asked_room.ask(question).answer == asked_room.ask(question).answer
+
+
+def test_what_is_read_ahead_need_not_be_read_again(asked_room: ReadingRoom, generator: Generator) -> None:
+    asked_room.asker.prepare_search()
+    asked_room.asker.prepare_answers()
+    messages = [*beginning(generator.settings), Message("user", "Text: The sky was red.\n\nQuestion: What was red?")]
+    *_, done = generator.generate(messages, max_tokens=1, cancel=threading.Event())
+    assert isinstance(done, Done)
+    assert done.reused_tokens > done.prompt_tokens / 2
