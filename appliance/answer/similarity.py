@@ -1,4 +1,4 @@
-"""What a cosine means depends on the embedder: unrelated texts stand at 0.0 for MiniLM and at 0.75 for the E5 family.
+"""What a cosine means depends on the embedder: unrelated texts stand at 0.04 for MiniLM, and above 0.7 for the E5 family.
 
 A dozen fixed pairs of question and passage say where unrelated and related texts stand for the embedder at hand; every cosine is
 put on that scale (0 unrelated, 1 related), so that the weights of `fusion.py` and the threshold of `relevance.py` hold for all.
