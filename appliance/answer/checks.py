@@ -12,6 +12,11 @@ from appliance.answer.words import content_words, terms
 ENOUGH = 0.6
 """Share of a sentence's content words that its one or two sources must hold: a summary may use words of its own, not many."""
 
+_LONG_ENOUGH, _VARIED = 12, 0.35
+_NEGATION_WORDS = """no not never none neither nor cannot without nothing nobody hardly ne pas jamais sin nunca nicht kein keine keinen keiner ohne
+nie não nem non mai не нет никогда без لا لم لن ليس नहीं"""
+_NEGATIONS = frozenset(terms(_NEGATION_WORDS)) | {"不", "没", "沒", "無"}
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -43,6 +48,31 @@ def check(sentence: str, quotes: Sequence[Quote], shown: Sequence[Quote] = ()) -
         if second != first:
             sources, found = [first, second], found | held[second]
             lacking = facts.missing(sentence, f"{first.text}\n{second.text}")
-    if lacking or len(found) < ENOUGH * len(wanted):
+    if lacking or len(found) < ENOUGH * len(wanted) or goes_in_circles(sentence) or _turned_round(sentence, sources):
         return Verdict((), lacking)
     return Verdict(tuple(sources), ())
+
+
+def goes_in_circles(sentence: str) -> bool:
+    """A small model that says the same few words again and again: they may all be in the text, and still say nothing."""
+    words = terms(sentence)
+    return len(words) >= _LONG_ENOUGH and len(set(words)) < _VARIED * len(words)
+
+
+def _turned_round(sentence: str, sources: Sequence[Quote]) -> bool:
+    """Says "not" where its sources don't, or repeats most of one that does without it. A question asserts nothing either."""
+    if sentence.rstrip().endswith(("?", "？", "؟")):
+        return True
+    said = _negations(sentence)
+    if said > sum(_negations(source.text) for source in sources):
+        return True
+    words = set(terms(sentence))
+    for source in sources:
+        its_words = {term for word in content_words(source.text) for term in terms(word)}
+        if said < _negations(source.text) and len(its_words & words) >= ENOUGH * len(its_words):
+            return True
+    return False
+
+
+def _negations(text: str) -> int:
+    return sum(1 for word in terms(text) if word in _NEGATIONS or word.endswith(("n't", "n’t")))

@@ -1,4 +1,4 @@
-"""Ranked chunks → evidence: near-duplicates dropped, neighbours on one page merged into one passage."""
+"""Ranked chunks → evidence: near-duplicates dropped, neighbours on one page and under one heading merged into one passage."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def _touches(group: Sequence[Ranked], chunk: Chunk) -> bool:
         return False
     first = group[0].chunk
     ids = [one.chunk.id for one in group]
-    return (first.document_id, first.position) == (chunk.document_id, chunk.position) and chunk.id in (min(ids) - 1, max(ids) + 1)
+    place = (first.document_id, first.position, first.heading)
+    return place == (chunk.document_id, chunk.position, chunk.heading) and chunk.id in (min(ids) - 1, max(ids) + 1)
 
 
 def _evidence(group: Sequence[Ranked], page_text: PageText) -> Evidence:

@@ -80,7 +80,7 @@ def names(sentence: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for index, match in enumerate(matches):
         word = match[0]
-        if not word[0].isupper() or fold(word) in stops or fold(word) in _MONTH_NAMES or fold(word) in NUMBER_WORDS:
+        if not word[0].isupper() or fold(word).replace("’", "'").split("'")[0] in stops or fold(word) in _MONTH_NAMES or fold(word) in NUMBER_WORDS:
             continue
         if _begins(plain, match.start()):
             following = matches[index + 1][0] if index + 1 < len(matches) else ""

@@ -131,14 +131,14 @@ class Overview:
         prompt = prompts.build(prompts.SUMMARISE, evidence, part.quotes, generator.settings, generator.prompt_tokens)
         if prompt is None:
             return
-        for event in generator.generate(prompt.messages, max_tokens=prompt.max_tokens, cancel=self._cancel):
+        for event in generator.generate(prompt.messages, max_tokens=prompt.max_tokens, cancel=self._cancel, stop=prompt.stop):
             match event:
                 case Waiting(ahead=ahead):
                     yield Queued(ahead)
                 case Piece(text=text):
                     draft.first_token_now()
                     yield from prose.feed(text)
-                    if prose.repeats:
+                    if prose.full:
                         break
                 case Done() as done:
                     draft.count(done)

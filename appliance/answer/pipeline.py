@@ -116,6 +116,7 @@ class Asker:
             if prompt is None:
                 draft.note = "The question leaves this model no room for evidence: only the quotes are shown."
             else:
+                prose.most = prompt.sentences
                 yield from self._stream(draft, generator, prompt, prose, cancel)
         except (GeneratorFailed, PromptTooLong) as error:
             draft.note = str(error)
@@ -123,7 +124,7 @@ class Asker:
         yield Finished(draft.answer(citations, prose))
 
     def _stream(self, draft: Draft, generator: Generator, prompt: Prompt, prose: Prose, cancel: threading.Event) -> Iterator[AnswerEvent]:
-        for event in generator.generate(prompt.messages, max_tokens=prompt.max_tokens, cancel=cancel):
+        for event in generator.generate(prompt.messages, max_tokens=prompt.max_tokens, cancel=cancel, stop=prompt.stop):
             match event:
                 case Waiting(ahead=ahead):
                     yield Queued(ahead)
@@ -132,7 +133,7 @@ class Asker:
                 case Piece(text=text):
                     draft.first_token_now()
                     yield from prose.feed(text)
-                    if prose.repeats:
+                    if prose.full:
                         return  # closing the stream stops the model
                 case Done() as done:
                     draft.count(done)

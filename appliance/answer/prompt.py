@@ -21,7 +21,7 @@ LONGEST_QUESTION = 4000
 SENTENCES = 1
 """Given to a model that takes one passage."""
 SHORT_ANSWER = 64
-"""Tokens that such a model may write: it says what it has to say in one sentence, and repeats itself after."""
+"""Tokens that such a model may write, in one sentence: it says what it has to say there, and invents after."""
 _SPARE_TOKENS = 8
 
 SYSTEM_SMALL = "Answer the question from the given text. Reply with one full sentence that uses the words of the text."
@@ -29,6 +29,7 @@ EXAMPLE = (
     Message("user", "Text: The bridge was opened on 3 May 1932 by the mayor, John Hale.\n\nQuestion: Who opened the bridge?"),
     Message("assistant", "The bridge was opened by the mayor, John Hale, on 3 May 1932."),
 )
+STOP = ("Question:", "Text:")
 SMALL = "Text: {text}\n\nQuestion: {question}"
 
 SYSTEM = (
@@ -46,6 +47,10 @@ SUMMARISE = "Say in one or two sentences what these passages are about, with the
 class Prompt:
     messages: tuple[Message, ...]
     max_tokens: int
+    sentences: int | None = None
+    """The model is stopped after so many; None leaves it to the model."""
+    stop: tuple[str, ...] = ()
+    """Texts that end the answer: a small model goes on with the form of the prompt."""
 
 
 CountTokens = Callable[[Sequence[Message]], int]
@@ -75,9 +80,9 @@ def build(question: str, evidence: Sequence[Evidence], quotes: Sequence[Quote], 
         messages = _small(question, quotes[:amount]) if small else _large(question, evidence[:amount])
         tokens = count(messages)
         if tokens <= room and (tokens - bare <= settings.evidence_tokens or amount == 1):
-            return Prompt(messages, max_tokens)
+            return Prompt(messages, max_tokens, *((1, STOP) if small else ()))
     messages = _small(question, quotes[:1])
-    return Prompt(messages, max_tokens) if quotes and count(messages) <= room else None
+    return Prompt(messages, min(max_tokens, SHORT_ANSWER), 1, STOP) if quotes and count(messages) <= room else None
 
 
 def beginning(settings: GeneratorSettings) -> tuple[Message, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from appliance.answer.checks import check
+from appliance.answer.checks import check, goes_in_circles
 from appliance.answer.citations import Citations, MarkerFilter, marks
 from appliance.answer.quotes import Quote
 from appliance.answer.words import terms
@@ -22,6 +22,8 @@ class Prose:
 
     def __init__(self, citations: Citations, quotes: Sequence[Quote]) -> None:
         """`quotes`: all that a sentence may rest on. Those in `citations` are shown already."""
+        self.most: int | None = None
+        """Sentences to take; what the model writes after them is dropped unseen."""
         self._citations = citations
         self._quotes = quotes
         self._filter = MarkerFilter()
@@ -45,10 +47,18 @@ class Prose:
         """The prose with markers: everything that was sent."""
         return "".join(self._shown).strip()
 
+    @property
+    def full(self) -> bool:
+        """No more is wanted of the model: it has said enough, or goes in circles."""
+        return self.repeats or len(self.sentences) == self.most
+
     def feed(self, piece: str) -> Iterator[AnswerEvent]:
-        """Events for one more piece of the model's text."""
+        """Events for one more piece of the model's text; none once it is `full`."""
+        if self.full:
+            return
         self._current += self._filter.feed(piece)
         yield from self._settle()
+        self.repeats = self.repeats or goes_in_circles(self._current)
         held = _MAY_END.search(self._current)
         yield from self._send(held.start("after") if held else len(self._current))
 
@@ -78,6 +88,9 @@ class Prose:
             if end is None:
                 return
             yield from self._end_sentence(end)
+            if self.full:
+                self._current = self._current[: self._sent]
+                return
 
     def _first_end(self, ended: bool) -> int | None:
         """Where the first sentence ends: at a line's end, else where the whole first word of the next one stands behind it."""
@@ -108,7 +121,7 @@ class Prose:
         if markers:
             yield self._show(marks(markers))
         sentence = Sentence(text.strip(), markers, verdict.supported, verdict.missing)
-        self.repeats = any(terms(sentence.text) == terms(other.text) for other in self.sentences)
+        self.repeats = goes_in_circles(text) or any(terms(sentence.text) == terms(other.text) for other in self.sentences)
         self.sentences.append(sentence)
         self._plain.append(text)
         self._current, self._sent = self._current[end:], max(0, self._sent - end)

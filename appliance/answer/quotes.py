@@ -32,7 +32,7 @@ THIRD_WITHIN = 1.5
 """Log odds behind the best that a second and a third quote may be: where one sentence stands out, it stands alone."""
 LONGEST_QUOTE = 600
 """Characters. A table without full stops is one sentence; of it the part about the question is quoted."""
-_HEADING_WORDS = 5
+_HEADING_WORDS = 8
 
 WEIGHTS = (0.57, 4.9, 2.8, 1.2)
 """Of the logarithm of the passage's share among the passages; of how much of the question is in the sentence, the one before it and
@@ -118,7 +118,7 @@ def sentence_features(found: Found, evidence: Evidence, share: float) -> Iterato
     """
     question, above = found.question, context_terms(evidence)
     before: frozenset[str] = frozenset()
-    for start, end in _spans(evidence.text):
+    for start, end in _spans(evidence):
         sequence = terms(evidence.text[start:end])
         words = frozenset(sequence)
         there = holds(question.kind, evidence.text[start:end], question)
@@ -127,18 +127,32 @@ def sentence_features(found: Found, evidence: Evidence, share: float) -> Iterato
         before = words
 
 
-def _spans(text: str) -> list[tuple[int, int]]:
-    """Sentences, a heading together with the sentence under it: alone it repeats the question and says nothing."""
+def _spans(evidence: Evidence) -> list[tuple[int, int]]:
+    """Sentences, without the headings that are known to stand above them: alone, a heading repeats the question and says nothing.
+
+    A line that only looks like a heading goes with the sentence under it.
+    """
+    text = evidence.text
+    known = [terms(title) for title in (evidence.title, *evidence.heading)]
     spans: list[tuple[int, int]] = []
     heading: int | None = None
     for start, end in sentences(text):
+        if terms(text[start:end]) in known:
+            continue
         first = start if heading is None else heading
-        if len(WORD.findall(text[start:end])) < _HEADING_WORDS and text[end - 1] not in ".!?。！？।؟" and heading is None and end < len(text):
+        if heading is None and _looks_like_heading(text, start, end):
             heading = start
             continue
         spans.append((first, end))
         heading = None
-    return spans if heading is None else [*spans, (heading, len(text.rstrip()))]
+    if heading is not None or not spans:
+        spans.append((0 if heading is None else heading, len(text.rstrip())))
+    return spans
+
+
+def _looks_like_heading(text: str, start: int, end: int) -> bool:
+    short = len(WORD.findall(text, start, end)) <= _HEADING_WORDS
+    return short and text[end - 1] not in ".!?:;,。！？।؟" and "\n" in text[end : end + 2]
 
 
 def _window(found: Found, text: str, start: int, end: int) -> tuple[int, int]:

@@ -65,3 +65,23 @@ def test_a_quote_that_is_shown_already_is_preferred() -> None:
 def test_a_sentence_without_words_rests_on_nothing() -> None:
     assert not check("…", QUOTES).supported
     assert check("In 1999.", []).missing == ("1999",)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The survey of wells was not led by Amina Yusuf.",
+        "Of 214 wells, none were contaminated with nitrate.",
+        "Was the survey of wells led by Amina Yusuf?",
+        "The wells, the wells, the wells, the wells, the wells, the wells, the wells of the survey.",
+    ],
+)
+def test_the_same_words_turned_round_are_not_supported(sentence: str) -> None:
+    assert not check(sentence, QUOTES).supported
+
+
+def test_a_negation_that_is_dropped_is_noticed() -> None:
+    text = "Cholera was not found in the samples."
+    quotes = every_sentence([Evidence(1, "a.txt", None, 0, 0, len(text), text, 1.0)])
+    assert not check("Cholera was found in the samples.", quotes).supported
+    assert check("Cholera was not found in the samples.", quotes).supported

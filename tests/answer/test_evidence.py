@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from appliance.answer.evidence import gather
@@ -42,6 +44,12 @@ def test_a_whole_page_is_not_merged() -> None:
 def test_neighbours_on_two_pages_stay_apart() -> None:
     both = [ranked(1, "The end of a page."), ranked(2, "The start of the next.", position=1)]
     assert len(gather(both, 5, page_text)) == 2
+
+
+def test_neighbours_under_two_headings_stay_apart() -> None:
+    first, second = slices(1, 2)
+    second = replace(second, chunk=replace(second.chunk, heading=("Other",)))
+    assert len(gather([first, second], 5, page_text)) == 2
 
 
 def test_no_more_than_the_limit() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -106,7 +107,8 @@ class Scripted:
     waiting = 0
 
     def __init__(self, real: Generator, events: Sequence[GeneratorEvent | Exception]) -> None:
-        self.settings = real.settings
+        # A larger model: SmolLM2 is stopped after its first sentence.
+        self.settings = replace(real.settings, evidence_passages=2)
         self._events = events
 
     def prompt_tokens(self, messages: Sequence[Message]) -> int:
@@ -140,6 +142,10 @@ def test_a_model_that_fails_leaves_quotes_and_a_note(asked_room: ReadingRoom, ge
     assert answer.generated == "Dr. Amina Yusuf led"
     assert "it crashed" in answer.note
     assert not answer.refused
+
+
+def test_a_small_model_says_one_sentence(asked_room: ReadingRoom) -> None:
+    assert len(asked_room.ask("What does the committee advise about the wells?").sentences) == 1
 
 
 def test_the_queue_is_told(asked_room: ReadingRoom, generator: Generator) -> None:

@@ -47,6 +47,15 @@ def test_what_was_streamed_is_what_is_kept(size: int) -> None:
     assert len(prose.sentences) == 4
 
 
+def test_after_the_last_sentence_wanted_nothing_more_shows() -> None:
+    prose = Prose(Citations(), QUOTES)
+    prose.most = 1
+    events = [event for piece in words("Amina Yusuf led the survey. After that she went home.") for event in prose.feed(piece)]
+    events += prose.finish()
+    assert prose.plain == "Amina Yusuf led the survey."
+    assert prose.marked == "Amina Yusuf led the survey. [1]"
+
+
 def test_every_line_of_a_list_is_a_sentence_of_its_own() -> None:
     prose, _, _ = stream(["1. 37 wells were", " contaminated\n2. The cost was 480,000", " dollars\n"])
     assert [sentence.text for sentence in prose.sentences] == ["1. 37 wells were contaminated", "2. The cost was 480,000 dollars"]

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from appliance.answer.quotes import LONGEST_QUOTE, choose, every_sentence
-from appliance.documents import Citation, QuotesReady
+from appliance.documents import Citation, Heading, QuotesReady
 from tests.answer.reading_room import LEASE, WELLS, ReadingRoom
 
 
@@ -48,6 +48,13 @@ def test_quotes_are_exact_slices_of_their_pages(room: ReadingRoom) -> None:
 def test_a_heading_is_quoted_with_the_sentence_under_it(room: ReadingRoom) -> None:
     room.add("house.txt", "Notice period\n\nThree months, in writing.\n\nOther matters\n\nThe garden is shared by all.", numbered=False)
     assert quotes(room, "What is the notice period?")[0].quote == "Notice period\n\nThree months, in writing."
+
+
+def test_a_known_heading_is_not_quoted_itself(room: ReadingRoom) -> None:
+    text = "# Notice period\n\nIt is three months, in writing.\n\n# Other matters\n\nThe garden is shared by all."
+    headings = [Heading(0, 0, "Notice period", 1), Heading(0, text.index("# Other"), "Other matters", 1)]
+    room.add("house.md", text, headings=headings, numbered=False)
+    assert quotes(room, "What is the notice period?")[0].quote == "It is three months, in writing."
 
 
 def test_of_a_very_long_sentence_the_part_about_the_question_is_quoted(room: ReadingRoom) -> None:
