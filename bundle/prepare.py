@@ -29,6 +29,8 @@ _FILES = ("model.onnx", "tokenizer.json")
 _RECORD = "prepared.json"
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _OPSET = 17
+# Read once, when onnxruntime is imported: it would report to its maker.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 def prepare(fetched: Fetched, into: Path, work: Path) -> dict[str, Any]:
