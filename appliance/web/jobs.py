@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, request
 
 from appliance.errors import BadRequest, LibraryReadOnly
-from appliance.ingest.jobs import Jobs
+from appliance.ingest.jobs import Jobs, JobState
 from appliance.runtime import Appliance
 from appliance.web.collections import find
 from appliance.web.requests import UPLOAD_LIMIT
@@ -32,7 +34,8 @@ def routes(appliance: Appliance) -> Blueprint:
 
     @blueprint.get("/jobs")
     def every() -> dict[str, Any]:
-        return {"jobs": to_json(_jobs().all())}
+        """All jobs without their lines, which are thousands in a large upload: how many there are of each status instead."""
+        return {"jobs": [_short(state) for state in _jobs().all()]}
 
     @blueprint.get("/jobs/<job>")
     def show(job: str) -> dict[str, Any]:
@@ -57,6 +60,12 @@ def routes(appliance: Appliance) -> Blueprint:
         return appliance.jobs
 
     return blueprint
+
+
+def _short(state: JobState) -> dict[str, Any]:
+    short: dict[str, Any] = to_json(replace(state, lines=()))
+    del short["lines"]
+    return {**short, "counts": Counter(line.status for line in state.lines)}
 
 
 def _names(sent: str | None, otherwise: list[str]) -> list[str]:

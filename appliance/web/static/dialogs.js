@@ -72,7 +72,8 @@ export async function attempt(work, title = "That didn't work") {
   try {
     return await work();
   } catch (error) {
-    if (error.name !== "AbortError") await tell(title, error.message);
+    // An outdated page says so itself, above everything.
+    if (error.name !== "AbortError" && error.code !== "page_outdated") await tell(title, error.message);
     return undefined;
   }
 }

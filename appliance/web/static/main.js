@@ -25,10 +25,16 @@ const SHORTCUTS = [
   ["?", "this list"],
 ];
 
+// Keys without Ctrl or Alt must be possible to switch off: voice control types them by accident (WCAG 2.1.4).
+const keysAreOn = () => localStorage.getItem("haversack-keys") !== "off";
+
 function help() {
   const list = el("dl", { class: "facts keys" }, ...SHORTCUTS.flatMap(([keys, what]) => [el("dt", {}, el("kbd", {}, keys)), el("dd", {}, what)]));
   const words = el("p", {}, "Everything can be reached with Tab and Enter. The collection “guide” answers questions about Haversack itself.");
-  dialog("Help and shortcuts", el("div", { class: "stack" }, words, list));
+  const single = el("input", { id: "single-keys", type: "checkbox", onchange: () => localStorage.setItem("haversack-keys", single.checked ? "on" : "off") });
+  single.checked = keysAreOn();
+  const choice = el("p", {}, single, " ", el("label", { for: single.id }, "Use the shortcuts of a single letter"));
+  dialog("Help and shortcuts", el("div", { class: "stack" }, words, list, choice));
 }
 
 function composer() {
@@ -106,7 +112,7 @@ function shortcuts() {
       return;
     }
     const typing = ["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName);
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || !(event.key in KEYS)) return;
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || !(event.key in KEYS) || !keysAreOn()) return;
     event.preventDefault();
     KEYS[event.key]();
   });

@@ -11,6 +11,18 @@ const INTERVAL = 500;
 const OVER = ["done", "cancelled"];
 
 const dismissed = new Set();
+/** Uploads of this visit by id. A large folder is many uploads, and the appliance remembers only the last of those that are through. */
+const known = new Map();
+const total = (jobs, count) => jobs.reduce((sum, job) => sum + count(job), 0);
+const through = (job) => Object.values(job.counts).reduce((sum, one) => sum + one, 0);
+
+function remember(jobs) {
+  const listed = new Set(jobs.map((one) => one.id));
+  for (const [id, job] of known) if (!listed.has(id) && !OVER.includes(job.status)) known.set(id, { ...job, status: "done", counts: { ...job.counts, indexed: (job.counts.indexed ?? 0) + job.files - through(job) } });
+  for (const job of jobs) if (!dismissed.has(job.id)) known.set(job.id, job);
+  return [...known.values()].filter((one) => !dismissed.has(one.id));
+}
+
 let timer;
 let seen = "";
 let began = 0;
@@ -24,9 +36,8 @@ async function watch() {
     timer = setTimeout(watch, 4 * INTERVAL);
     return;
   }
-  const shown = jobs.filter((one) => !dismissed.has(one.id));
-  const through = shown.reduce((sum, one) => sum + one.lines.length, 0);
-  const mark = `${through}/${shown.map((one) => one.status).join()}`;
+  const shown = remember(jobs);
+  const mark = `${total(shown, through)}/${shown.map((one) => one.status).join()}`;
   const active = shown.some((one) => !OVER.includes(one.status));
   if (mark !== seen) {
     if (seen) attempt(loadCollections);
@@ -46,13 +57,13 @@ function show(jobs, active) {
 
 function underway(jobs) {
   began ||= Date.now();
-  const files = jobs.reduce((sum, one) => sum + one.files, 0);
-  const done = jobs.reduce((sum, one) => sum + one.lines.length, 0);
+  const files = total(jobs, (one) => one.files);
+  const done = total(jobs, through);
   const running = jobs.find((one) => one.status === "running");
   const stopped = jobs.find((one) => one.status === "stopped");
   const progress = running?.progress;
-  const pages = jobs.reduce((sum, one) => sum + (one.progress?.pages_done ?? 0), 0);
-  const others = jobs.filter((one) => one.status === "waiting").reduce((sum, one) => sum + one.files, 0);
+  const pages = total(jobs, (one) => one.progress?.pages_done ?? 0);
+  const others = total(jobs.filter((one) => one.status === "waiting"), (one) => one.files);
   // The time that the waiting uploads will take is judged by what the files before them took.
   const left = progress?.seconds_left == null || (others && !done) ? null : progress.seconds_left + (others * (Date.now() - began)) / 1000 / Math.max(1, done);
   const facts = [
@@ -79,8 +90,7 @@ function controls(jobs, stopped) {
 
 function finished(jobs) {
   began = 0;
-  const lines = jobs.flatMap((one) => one.lines);
-  const count = (...wanted) => lines.filter((line) => wanted.includes(line.status)).length;
+  const count = (...wanted) => total(jobs, (one) => wanted.reduce((sum, status) => sum + (one.counts[status] ?? 0), 0));
   const read = count("indexed", "unchanged");
   const facts = [
     read && `${plural(read, "document")} read`,
@@ -91,6 +101,7 @@ function finished(jobs) {
   ].filter(Boolean);
   const dismiss = () => {
     for (const one of jobs) dismissed.add(one.id);
+    known.clear();
     $("progress").hidden = true;
   };
   const collection = state.collections.find((one) => one.name === jobs.at(-1)?.collection);

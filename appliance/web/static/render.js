@@ -10,12 +10,12 @@ const CLOSE = "\ue001";
 const INLINE = new RegExp(`(\`[^\`\\n]+\`)|(\\*\\*(?=\\S)[^*]+\\*\\*)|(\\*(?=[^\\s*])[^*\\n]+\\*)|(\\[\\d{1,4}\\])|(${OPEN})|(${CLOSE})`, "g");
 const ITEM = /^\s{0,6}(?:[-*•]|(\d{1,3})[.)])\s+(.*)$/;
 
-const QUOTE = /^“(.*)” (\[(\d{1,4})\])$/;
+const QUOTE = /^“(.*)” \[(\d{1,4})\]$/;
 
 export const UNSUPPORTED = "not found in your documents";
 
-/** Markdown text as nodes. `marker(n)` gives the node of [n], null where nothing is cited by that number; `place(n)` says where it is. */
-export function rendered(text, { marker, place }, sentences = []) {
+/** Markdown text as nodes. `marker(n)` gives the node of [n], null where nothing is cited by that number; `quote(n)` its quote. */
+export function rendered(text, { marker, quote: quoted }, sentences = []) {
   const fragment = document.createDocumentFragment();
   let paragraph = [];
   let list = null;
@@ -30,12 +30,11 @@ export function rendered(text, { marker, place }, sentences = []) {
     const quote = QUOTE.exec(line);
     if (!line.trim()) {
       close();
-    } else if (quote && marker(Number(quote[3]))) {
+    } else if (quote && marker(Number(quote[2]))) {
       // A line above quotes is what they are about: the section of a summary.
       if (paragraph.length === 1) fragment.append(el("h3", { dir: "auto" }, paragraph.pop()));
       close();
-      const number = Number(quote[3]);
-      fragment.append(el("blockquote", { class: "quote" }, el("p", { dir: "auto" }, quote[1], " ", marker(number)), el("footer", {}, ...place(number))));
+      fragment.append(quoted(Number(quote[2])));
     } else if (heading) {
       close();
       fragment.append(el("h3", { dir: "auto" }, ...inline(heading[1], marker)));

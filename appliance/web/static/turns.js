@@ -63,10 +63,15 @@ export class TurnView {
 
   quotes(citations) {
     this.cite(citations);
-    const quotes = citations.map((one) =>
-      el("blockquote", { class: "quote" }, el("p", { dir: "auto" }, short(one.quote), " ", this.marker(one.marker)), el("footer", {}, ...where(one))),
-    );
+    const quotes = citations.map((one) => this.quote(one));
     this.parts.quotes.replaceChildren(...(quotes.length ? [el("h3", { class: "label" }, "In your documents' own words"), ...quotes] : []));
+  }
+
+  /** A quote may begin with the heading that it stands under. */
+  quote(cited) {
+    const parts = cited.quote.trim().split(/\n\s*\n/);
+    const heading = parts.length > 1 && el("p", { class: "quote-head", dir: "auto" }, short(parts.shift()).replace(/^#{1,6} /, ""));
+    return el("blockquote", { class: "quote" }, heading, el("p", { dir: "auto" }, short(parts.join(" ")), " ", this.marker(cited.marker)), el("footer", {}, ...where(cited)));
   }
 
   marker(number) {
@@ -80,7 +85,7 @@ export class TurnView {
     this.prose = prose;
     this.sentences = sentences;
     const label = this.whole ? [] : [el("h3", { class: "label" }, "In the model's words")];
-    const nodes = prose.trim() ? [...label, rendered(prose, { marker: (number) => this.marker(number), place: (number) => where(this.citations.get(number)) }, sentences)] : [];
+    const nodes = prose.trim() ? [...label, rendered(prose, { marker: (number) => this.marker(number), quote: (number) => this.quote(this.citations.get(number)) }, sentences)] : [];
     this.parts.prose.replaceChildren(...nodes);
     this.parts.prose.classList.toggle("streaming", streaming);
   }
