@@ -13,6 +13,8 @@ ENOUGH = 0.6
 """Share of a sentence's content words that its one or two sources must hold: a summary may use words of its own, not many."""
 
 _LONG_ENOUGH, _VARIED = 12, 0.35
+_REACH = 3
+"""Words behind a negation that it is taken to deny."""
 _NEGATION_WORDS = """no not never none neither nor cannot without nothing nobody hardly ne pas jamais sin nunca nicht kein keine keinen keiner ohne
 nie não nem non mai не нет никогда без لا لم لن ليس नहीं"""
 _NEGATIONS = frozenset(terms(_NEGATION_WORDS)) | {"不", "没", "沒", "無"}
@@ -60,19 +62,29 @@ def goes_in_circles(sentence: str) -> bool:
 
 
 def _turned_round(sentence: str, sources: Sequence[Quote]) -> bool:
-    """Says "not" where its sources don't, or repeats most of one that does without it. A question asserts nothing either."""
+    """Says "not" where its sources don't, or denies what they say, or says what they deny. A question asserts nothing either."""
     if sentence.rstrip().endswith(("?", "？", "؟")):
         return True
-    said = _negations(sentence)
-    if said > sum(_negations(source.text) for source in sources):
+    said, said_denied, negations = _denied(sentence)
+    held = [_denied(source.text) for source in sources]
+    if negations > sum(count for _, _, count in held):
         return True
-    words = set(terms(sentence))
-    for source in sources:
-        its_words = {term for word in content_words(source.text) for term in terms(word)}
-        if said < _negations(source.text) and len(its_words & words) >= ENOUGH * len(its_words):
+    for word in said:
+        denied = [word in its_denied for its_words, its_denied, _ in held if word in its_words]
+        if denied and (all(denied) != (word in said_denied)) and all(denied) == any(denied):
             return True
     return False
 
 
-def _negations(text: str) -> int:
-    return sum(1 for word in terms(text) if word in _NEGATIONS or word.endswith(("n't", "n’t")))
+def _denied(text: str) -> tuple[set[str], set[str], int]:
+    """The content words of `text`, those of them that stand up to three words behind a negation, and how many negations it has."""
+    content = {term for word in content_words(text) for term in terms(word)} - _NEGATIONS
+    denied: set[str] = set()
+    count = reach = 0
+    for word in terms(text):
+        if word in _NEGATIONS or word.endswith(("n't", "n’t")):
+            count, reach = count + 1, _REACH
+        elif reach:
+            denied.add(word)
+            reach -= 1
+    return content, denied & content, count

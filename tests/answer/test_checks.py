@@ -80,6 +80,24 @@ def test_the_same_words_turned_round_are_not_supported(sentence: str) -> None:
     assert not check(sentence, QUOTES).supported
 
 
+@pytest.mark.parametrize(
+    ("source", "turned", "kept"),
+    [
+        ("The password is used to read the file and is not kept.", "The password is kept.", "The password is not kept."),
+        (
+            "The model has no tools: it can't open files, send anything or change anything.",
+            "The model has no tools, but it can still send files.",
+            "The model can't open files.",
+        ),
+        ("The tenant may keep a dog.", "The tenant may not keep a dog.", "A dog may be kept by the tenant."),
+    ],
+)
+def test_what_the_source_denies_is_not_asserted(source: str, turned: str, kept: str) -> None:
+    quotes = every_sentence([Evidence(1, "a.txt", None, 0, 0, len(source), source, 1.0)])
+    assert not check(turned, quotes).supported
+    assert check(kept, quotes).supported
+
+
 def test_a_negation_that_is_dropped_is_noticed() -> None:
     text = "Cholera was not found in the samples."
     quotes = every_sentence([Evidence(1, "a.txt", None, 0, 0, len(text), text, 1.0)])

@@ -40,7 +40,12 @@ def test_a_sensible_question_to_one_short_document_is_answered(room: ReadingRoom
 
 @pytest.mark.parametrize(
     "question",
-    ["Who won the world cup in 1998?", "How do vaccines work?", "What is the capital of Mongolia?", "Which planets have rings?"],
+    [
+        "Who won the world cup in 1998?",
+        "Which vaccines are recommended for children?",
+        "What is the capital of Mongolia?",
+        "Which planets have rings?",
+    ],
 )
 def test_a_question_about_something_else_is_refused(room: ReadingRoom, question: str) -> None:
     room.add("lease.pdf", *LEASE)
