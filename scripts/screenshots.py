@@ -66,6 +66,7 @@ def shot(browser: Browser, origin: str, theme: str) -> bytes:
     page.goto(origin)
     page.locator("#collections .entry", has_text="Lake shore").click()
     page.wait_for_selector("#seal.good")
+    page.wait_for_selector("#state", state="hidden")
     page.fill("#question", QUESTION)
     page.press("#question", "Enter")
     page.wait_for_selector(".turn .foot-row", timeout=120_000)

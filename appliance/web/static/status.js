@@ -23,7 +23,7 @@ export async function watch() {
   timer = setTimeout(watch, loading() || state.answering ? QUICK : CALM);
 }
 
-const loading = () => !state.status || Object.values(state.status.readiness).some((one) => one === "loading" || one === "waiting");
+const loading = () => !state.status || Object.values(state.status.readiness).some((one) => one === "loading" || one === "waiting") || Object.values(state.status.index).includes("building");
 
 function showSeal({ seal }) {
   const shut = seal.level === "kernel";
