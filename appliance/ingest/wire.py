@@ -25,7 +25,8 @@ class Untrustworthy(Exception):
 
 
 def send(stream: IO[bytes], message: Mapping[str, object]) -> None:
-    frame = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    # A path may hold lone surrogates (a file name that is no UTF-8), and has to arrive as it is.
+    frame = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     if len(frame) > FRAME_BYTES:
         raise FileUnreadable(detail="This file holds more text than can be taken. Split it into parts and add those.")
     stream.write(_LENGTH.pack(len(frame)) + frame)
@@ -44,7 +45,7 @@ def receive(stream: IO[bytes]) -> dict[str, object] | None:
     if len(untrusted_frame) < length:
         return None
     try:
-        message = json.loads(untrusted_frame)
+        message = json.loads(untrusted_frame.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise Untrustworthy("no JSON") from error
     return _is(message, dict)

@@ -223,3 +223,9 @@ def test_a_worker_that_outlives_its_cpu_time_is_ended(tmp_path: Path) -> None:
     script = "from appliance.ingest.limits import confine; confine(1)\nwhile True: pass"
     done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, timeout=120, check=False)
     assert done.returncode < 0
+
+
+def test_a_file_whose_name_is_no_text_is_read(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"river\xff\xfe.txt")
+    path.write_text("The river rises in March.")
+    assert sandbox.convert(path, name="river.txt").pages[0].text == "The river rises in March."

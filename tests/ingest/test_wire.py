@@ -29,7 +29,7 @@ def test_what_is_sent_is_received() -> None:
     stream = io.BytesIO()
     wire.send(stream, {"page": {"text": "é😀\ud800"}})
     stream.seek(0)
-    assert wire.receive(stream) == {"page": {"text": "é😀?"}}
+    assert wire.receive(stream) == {"page": {"text": "é😀\ud800"}}
     assert wire.receive(stream) is None
 
 
