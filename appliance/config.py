@@ -104,7 +104,7 @@ _NAMES = frozenset(field.name for field in fields(Settings))
 def _from_file(path: Path) -> dict[str, object]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadSetting(name=path.name, value=str(error), allowed="a TOML file; correct or delete it") from error
