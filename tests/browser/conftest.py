@@ -35,9 +35,9 @@ _DROP = """([entries]) => {
 }"""
 
 
-def make_pdf(pages: tuple[str, ...] = PAGES) -> bytes:
+def make_pdf(pages: tuple[str, ...] = PAGES, password: str | None = None) -> bytes:
     target = io.BytesIO()
-    page = canvas.Canvas(target, pagesize=A4)
+    page = canvas.Canvas(target, pagesize=A4, encrypt=password)
     for text in pages:
         for number, start in enumerate(range(0, len(text), 70)):
             page.drawString(60, 780 - 16 * number, text[start : start + 70])
@@ -63,6 +63,13 @@ class Watched:
     def drop(self, files: dict[str, bytes]) -> None:
         """Drop files on the page, as a hand with a mouse does."""
         self.page.evaluate(_DROP, [[[name, base64.b64encode(content).decode()] for name, content in files.items()]])
+
+    def drop_from_disk(self, *paths: Path) -> None:
+        """Drop files and folders as the system's file manager does: the browser itself reads them."""
+        session = self.page.context.new_cdp_session(self.page)
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            session.send("Input.dispatchDragEvent", {"type": kind, "x": 640, "y": 400, "data": data})
 
     def elsewhere(self) -> list[str]:
         """Requests to anything but the appliance; a blob is made by the page itself."""

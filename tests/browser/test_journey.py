@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -78,6 +79,58 @@ def test_from_a_drop_to_the_boxed_passage(watch: Watch) -> None:
     copied = page.evaluate("navigator.clipboard.readText()")
     assert "14 March 2011" in copied
     assert "clinic.pdf, page 1" in copied
+
+
+def new_collection(page: Page, name: str) -> None:
+    page.click("#new-collection")
+    page.fill("dialog input", name)
+    page.press("dialog input", "Enter")
+    expect(page.locator("#collection-name")).to_have_text(name)
+
+
+def names_in_ledger(page: Page) -> list[str]:
+    page.click("#show-documents")
+    expect(page.locator("dialog .ledger .name").first).to_be_visible()
+    names = page.locator("dialog .ledger .name").all_inner_texts()
+    page.keyboard.press("Escape")
+    return sorted(names)
+
+
+def test_a_folder_is_walked_whether_dropped_or_chosen(watch: Watch, tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+    (folder / "2012" / "march").mkdir(parents=True)
+    (folder / "notes.md").write_text(NOTES, encoding="utf-8")
+    for number in range(120):  # a reader of entries gives at most 100 at a time
+        (folder / "2012" / "march" / f"{number:03}.txt").write_text(f"On day {number} the boat brought {number * 7} sacks.", encoding="utf-8")
+    watched = watch()
+    page = watched.open()
+    expected = ["reports/notes.md", *(f"reports/2012/march/{number:03}.txt" for number in range(120))]
+    new_collection(page, "dropped")
+    watched.drop_from_disk(folder)
+    expect(page.locator("#progress")).to_contain_text("121 documents read", timeout=60_000)
+    assert names_in_ledger(page) == sorted(expected)
+    page.click("#progress >> text=Dismiss")
+    new_collection(page, "chosen")
+    page.set_input_files("#folder", folder)
+    expect(page.locator("#progress")).to_contain_text("121 documents read", timeout=60_000)
+    assert names_in_ledger(page) == sorted(expected)
+
+
+def test_an_encrypted_file_asks_for_its_password(watch: Watch) -> None:
+    watched = watch()
+    page = watched.open()
+    new_collection(page, "locked")
+    watched.drop({"locked.pdf": make_pdf(("The code word of the depot is marigold, and it changes every month.",), password="open sesame")})
+    expect(page.locator("#progress")).to_contain_text("1 not read", timeout=60_000)
+    page.click("#progress >> text=What was read")
+    page.click("dialog button:has-text('Give its password')")
+    page.fill("dialog input[type=password]", "open sesame")
+    page.press("dialog input[type=password]", "Enter")
+    expect(page.locator("#collection-counts")).to_contain_text("1 document", timeout=60_000)
+    ask(page, "What is the code word of the depot?")
+    page.locator(".quotes .marker").first.click()
+    expect(page.locator("#source-body")).to_contain_text("This page can't be drawn here")
+    expect(page.locator(".sheet mark").first).to_be_visible()
 
 
 def test_a_text_is_opened_with_its_passage_highlighted(watch: Watch) -> None:

@@ -102,6 +102,7 @@ function finished(jobs) {
   const dismiss = () => {
     for (const one of jobs) dismissed.add(one.id);
     known.clear();
+    $("progress").replaceChildren();
     $("progress").hidden = true;
   };
   const collection = state.collections.find((one) => one.name === jobs.at(-1)?.collection);
