@@ -135,6 +135,8 @@ async function start() {
   });
   heading();
   if (!document.querySelector(".turn, .beginning")) talk.showBeginning();
+  // Whoever has a keyboard types at once; on a phone the box would call up the keys over the page.
+  if (matchMedia("(hover: hover) and (pointer: fine)").matches && document.activeElement === document.body) $("question").focus();
 }
 
 start();
