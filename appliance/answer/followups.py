@@ -52,7 +52,8 @@ def complete(question: str, history: Sequence[Turn]) -> str:
         return f"{question.rstrip()} {_topic(earlier, last.answer, question) or earlier}"
     pronoun = _leaning_pronoun(question)
     continues = _CONTINUES.match(question)
-    if pronoun is None and not (continues and len(_own_words(question)) <= _SHORT):
+    # "And what share goes to fuel?" names nothing: what it asks about was named before.
+    if pronoun is None and not (continues and (len(_own_words(question)) <= _SHORT or not names(question[continues.end() :]))):
         return question
     topic = _topic(earlier, last.answer, question)
     if not topic:

@@ -32,6 +32,7 @@ def test_a_follow_up_is_completed_from_the_last_turn(question: str, earlier: str
         ("And the deposit?", "How much is the rent of the house?", ("deposit", "rent", "house")),
         ("¿Y cuándo?", "¿Dónde nació Frida Kahlo?", ("cuándo", "Frida", "Kahlo")),
         ("What about the roof?", "Who pays for the heating?", ("roof", "heating")),
+        ("And what share goes to fuel?", "How much is the yearly budget of the clinic?", ("share", "fuel", "budget", "clinic")),
     ],
 )
 def test_a_bare_follow_up_carries_the_topic_on(question: str, earlier: str, words: tuple[str, ...]) -> None:
