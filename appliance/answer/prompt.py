@@ -1,8 +1,8 @@
 """What the language model is told. The texts are constants; evidence comes before the question, in a stable order.
 
 Which form is used belongs to the model's entry in the catalogue: a model that takes one passage is given only the best sentence and
-an example, because that is what it reads well. SmolLM2-135M, squad dev, share of answers that hold the gold answer: four paragraphs
-0.18, best passage 0.35 (40 questions); two best sentences 0.47; with an example before them: three 0.43, two 0.53, one 0.60 (30).
+examples, because that is what it reads well. SmolLM2-135M, squad dev, share of answers that hold the gold answer: four paragraphs
+0.18, best passage 0.35 (40 questions); two best sentences 0.47; with an example before: three 0.43, two 0.53, one 0.60 (30).
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ SHORT_ANSWER = 64
 _SPARE_TOKENS = 8
 
 SYSTEM_SMALL = "Answer the question from the given text. Reply with one full sentence that uses the words of the text."
-EXAMPLE = (
-    Message("user", "Text: The bridge was opened on 3 May 1932 by the mayor, John Hale.\n\nQuestion: Who opened the bridge?"),
-    Message("assistant", "The bridge was opened by the mayor, John Hale, on 3 May 1932."),
+EXAMPLES = (
+    Message("user", "Text: Cats sleep for most of the day and hunt at night.\n\nQuestion: When do cats hunt?"),
+    Message("assistant", "Cats hunt at night."),
+    Message("user", "Text: The old mill by the river was rebuilt by the town after the flood.\n\nQuestion: Who rebuilt the mill?"),
+    Message("assistant", "The old mill by the river was rebuilt by the town."),
 )
+"""No names, numbers or dates: SmolLM2 put those of an earlier example ("John Hale") into its answers. They are short, and so are its
+answers: 0.88 of them are borne out by the text instead of 0.70 (80 dev questions), with the gold answer as often."""
 STOP = ("Question:", "Text:")
 SMALL = "Text: {text}\n\nQuestion: {question}"
 
@@ -87,12 +91,12 @@ def build(question: str, evidence: Sequence[Evidence], quotes: Sequence[Quote], 
 
 def beginning(settings: GeneratorSettings) -> tuple[Message, ...]:
     """What every prompt for this model begins with: read ahead, it need not be read again."""
-    return (Message("system", SYSTEM_SMALL), *EXAMPLE) if settings.evidence_passages == 1 else (Message("system", SYSTEM),)
+    return (Message("system", SYSTEM_SMALL), *EXAMPLES) if settings.evidence_passages == 1 else (Message("system", SYSTEM),)
 
 
 def _small(question: str, quotes: Sequence[Quote]) -> tuple[Message, ...]:
     text = "\n".join(" ".join(quote.text.split()) for quote in quotes)
-    return (Message("system", SYSTEM_SMALL), *EXAMPLE, Message("user", SMALL.format(text=text, question=question)))
+    return (Message("system", SYSTEM_SMALL), *EXAMPLES, Message("user", SMALL.format(text=text, question=question)))
 
 
 def _large(question: str, evidence: Sequence[Evidence]) -> tuple[Message, ...]:

@@ -188,4 +188,4 @@ def test_what_is_read_ahead_need_not_be_read_again(asked_room: ReadingRoom, gene
     messages = [*beginning(generator.settings), Message("user", "Text: The sky was red.\n\nQuestion: What was red?")]
     *_, done = generator.generate(messages, max_tokens=1, cancel=threading.Event())
     assert isinstance(done, Done)
-    assert done.reused_tokens > done.prompt_tokens / 2
+    assert done.reused_tokens > 0

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.answer.prompt import LONGEST_QUESTION, beginning, build, checked_question
+from appliance.answer.facts import missing
+from appliance.answer.prompt import EXAMPLES, LONGEST_QUESTION, beginning, build, checked_question
 from appliance.answer.quotes import every_sentence
 from appliance.documents import Evidence
 from appliance.errors import BadRequest, TextTooLong
@@ -23,10 +24,10 @@ def words(messages: Sequence[Message]) -> int:
     return sum(len(message.content.split()) for message in messages)
 
 
-def test_a_small_model_is_given_the_best_sentence_and_an_example() -> None:
+def test_a_small_model_is_given_the_best_sentence_and_examples() -> None:
     prompt = build("Which well was closed?", EVIDENCE, QUOTES, SMALL, words)
     assert prompt is not None
-    assert [message.role for message in prompt.messages] == ["system", "user", "assistant", "user"]
+    assert [message.role for message in prompt.messages] == ["system", "user", "assistant", "user", "assistant", "user"]
     last = prompt.messages[-1].content
     assert QUOTES[0].text in last
     assert QUOTES[1].text not in last
@@ -84,3 +85,9 @@ def test_questions_are_trimmed_and_limited() -> None:
         checked_question("x" * (LONGEST_QUESTION + 1))
     with pytest.raises(BadRequest):
         checked_question(" \t\n")
+
+
+def test_the_examples_hold_nothing_that_could_pass_for_a_fact() -> None:
+    for message in EXAMPLES:
+        for sentence in message.content.replace("Text: ", "").split("\n\nQuestion: "):
+            assert missing(sentence, "") == ()
