@@ -79,7 +79,7 @@ def tab_to(page: Page, selector: str) -> None:
 
 def test_the_whole_journey_works_with_the_keyboard_alone(watch: Watch) -> None:
     page = watch().open()
-    page.wait_for_function("document.activeElement.id === 'question'")  # whoever has a keyboard types at once
+    expect(page.locator("#question")).to_be_focused()  # whoever has a keyboard types at once
     page.locator(".skip").focus()
     page.keyboard.press("Enter")
     assert focused(page) == "question"
