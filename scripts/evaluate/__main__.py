@@ -18,7 +18,7 @@ from appliance.models.embedder import Embedder
 from appliance.models.generator import Generator
 from scripts.evaluate.corpora import Asked, Remembering, gold_places, ingest_judged, ingest_squad, judged, squad, squad_paragraphs
 from scripts.evaluate.end_to_end import answer, before_the_model, quotes_hold, refusals, sample, written
-from scripts.evaluate.plain import ask_plain
+from scripts.evaluate.plain import ask_plain_once
 from scripts.evaluate.report import Grid, Row, Table, render
 from scripts.evaluate.retrieval import Searches, hits, judge
 
@@ -36,6 +36,7 @@ class Evaluation:
     def __init__(self, data: Path, manifest: Manifest, folder: Path, cache: Path) -> None:
         self.data = data
         self.folder = folder
+        self.cache = cache
         embedder, generator = manifest.model("embedder"), manifest.model("generator")
         verify_model(manifest, embedder)
         verify_model(manifest, generator)
@@ -115,8 +116,7 @@ class Evaluation:
         say(f"answers: {of}")
         reference = None
         if plain:
-            with tempfile.TemporaryDirectory() as folder:
-                reference = ask_plain(self.data, answerable, Path(folder))
+            reference = ask_plain_once(self.data, answerable, self.cache)
             say(f"reference: {reference}")
         base = reference.generated if reference else MEASURED_SHARE
         split = f"squad test, {len(answerable)} answerable, seed {SEED}"
@@ -150,7 +150,12 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds squad/, scifact/, cranfield/, xquad/")
     parser.add_argument("--bundle", type=Path, default=ROOT / "dist" / "starter")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "evaluation.md")
-    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "haversack-evaluate", help="keeps embeddings between runs")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "haversack-evaluate",
+        help="keeps embeddings and the plain pipeline's figures between runs",
+    )
     parser.add_argument("--answers", type=int, default=100, help="answerable questions to answer with the model")
     parser.add_argument("--unanswerable", type=int, default=20, help="unanswerable questions of each kind to answer with the model")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="leave the other parts out, and write no report")
