@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
+from contextlib import suppress
 
 from appliance.config import Settings
 from appliance.offline.seal import Seal
-from appliance.runtime import open_appliance
+from appliance.runtime import Appliance, open_appliance
 from appliance.web.app import create_app
 from appliance.web.server import listen, prepare
 
@@ -18,22 +19,28 @@ def serve(settings: Settings, given: argparse.Namespace) -> int:
     seal = Seal.prepare()
     appliance = open_appliance(settings, write=True, purpose="serve", seal=seal, serving=True)
     try:
-        socket = listen(settings)
-        url = f"http://{settings.host}:{settings.port}"
-        appliance.library.announce(url)
-        serve_until_stopped = prepare(create_app(appliance), socket)
-        seal.close_network()
-        print(f"Haversack is at {url} (the library is in {settings.home}). Stop it with Ctrl+C.", file=sys.stderr)
-        print(f"{seal.sentence}. Nothing that you put in leaves this machine.", file=sys.stderr)
-        if given.open:
-            seal.open_browser(url)
-        appliance.warm_up()
-        appliance.add_guide()
-        threading.Thread(target=seal.self_test, name="self-test", daemon=True).start()
-        serve_until_stopped()
-    except KeyboardInterrupt:
-        print("Stopped. Everything is saved.", file=sys.stderr)
+        with suppress(KeyboardInterrupt):
+            _run(settings, given, appliance, seal)
     finally:
         appliance.close()
         seal.close()
+    print("Stopped. Everything is saved.", file=sys.stderr)
     return 0
+
+
+def _run(settings: Settings, given: argparse.Namespace, appliance: Appliance, seal: Seal) -> None:
+    socket = listen(settings)
+    url = f"http://{settings.host}:{settings.port}"
+    appliance.library.announce(url)
+    serve_until_stopped = prepare(create_app(appliance), socket)
+    seal.close_network()
+    print(f"Haversack is at {url} (the library is in {settings.home}). Stop it with Ctrl+C.", file=sys.stderr)
+    # Never more is claimed than holds: only the kernel's refusal covers native code and children too.
+    promise = ". Nothing that you put in leaves this machine." if seal.level == "kernel" else "."
+    print(seal.sentence + promise, file=sys.stderr)
+    if given.open:
+        seal.open_browser(url)
+    appliance.warm_up()
+    appliance.add_guide()
+    threading.Thread(target=seal.self_test, name="self-test", daemon=True).start()
+    serve_until_stopped()
