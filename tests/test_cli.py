@@ -12,14 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reportlab.lib.pagesizes import A4
-from reportlab.pdfgen import canvas
 
-PAGES = (
-    "The Goma clinic was opened on 14 March 2011 by Dr Amina Kasongo. It has forty beds and a small laboratory.",
-    "Water for the clinic is drawn from two wells. Each well was tested for cholera in June 2012, and neither was contaminated.",
-    "The yearly budget of the clinic is 84,500 dollars, of which a third is spent on medicines and a fifth on fuel.",
-)
+from tests.clinic import make_pdf
 
 
 class Cli:
@@ -41,23 +35,13 @@ class Cli:
         return [json.loads(line) for line in self(*arguments, "--json", code=code).stdout.splitlines()]
 
 
-def make_pdf(path: Path, pages: tuple[str, ...] = PAGES) -> Path:
-    page = canvas.Canvas(str(path), pagesize=A4)
-    for text in pages:
-        for number, start in enumerate(range(0, len(text), 70)):
-            page.drawString(60, 780 - 16 * number, text[start : start + 70])
-        page.showPage()
-    page.save()
-    return path
-
-
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory, bundle_root: Path) -> Iterator[Cli]:
     folder = tmp_path_factory.mktemp("cli")
     cli = Cli(folder / "home", bundle_root)
     reports = folder / "reports"
     (reports / "notes").mkdir(parents=True)
-    make_pdf(reports / "clinic.pdf")
+    (reports / "clinic.pdf").write_bytes(make_pdf())
     (reports / "notes" / "Überblick.md").write_text("# Travel\n\nThe road from Goma to Bukavu is closed in the rainy season.\n", encoding="utf-8")
     (reports / "empty.pdf").write_bytes(b"")
     (reports / "photo.xyz").write_bytes(bytes(range(256)) * 20)
@@ -129,7 +113,7 @@ def test_a_filter_keeps_the_answer_inside_a_document(cli: Cli) -> None:
 
 
 def test_collections_and_documents_are_listed_renamed_and_removed(cli: Cli, tmp_path: Path) -> None:
-    make_pdf(tmp_path / "one.pdf", ("A page about canaries in xylophoneland.",))
+    (tmp_path / "one.pdf").write_bytes(make_pdf(("A page about canaries in xylophoneland.",)))
     cli("ingest", str(tmp_path / "one.pdf"), "--collection", "short")
     cli("collections", "rename", "short", "brief")
     assert "brief" in [item["name"] for item in cli.lines("collections", "list")]

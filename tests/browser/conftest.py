@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import io
 import os
 import shutil
 import signal
@@ -18,32 +17,15 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from reportlab.lib.pagesizes import A4
-from reportlab.pdfgen import canvas
 
-PAGES = (
-    "The Goma clinic was opened on 14 March 2011 by Dr Amina Kasongo. It has forty beds and a small laboratory.",
-    "Water for the clinic is drawn from two wells. Each well was tested for cholera in June 2012, and neither was contaminated.",
-    "",
-)
-NOTES = "The road from Goma to Bukavu is closed in the rainy season.\n\nIn the dry season the journey takes nine hours by lorry.\n"
+from tests.clinic import NOTES, PAGES_WITH_A_SCAN, make_pdf
+
 _DROP = """([entries]) => {
   const transfer = new DataTransfer();
   for (const [name, content] of entries) transfer.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name));
   for (const type of ["dragenter", "dragover", "drop"])
     document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
 }"""
-
-
-def make_pdf(pages: tuple[str, ...] = PAGES, password: str | None = None) -> bytes:
-    target = io.BytesIO()
-    page = canvas.Canvas(target, pagesize=A4, encrypt=password)
-    for text in pages:
-        for number, start in enumerate(range(0, len(text), 70)):
-            page.drawString(60, 780 - 16 * number, text[start : start + 70])
-        page.showPage()
-    page.save()
-    return target.getvalue()
 
 
 @dataclass
@@ -85,7 +67,7 @@ def origin(bundle_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         port = free.getsockname()[1]
     settings = {"HAVERSACK_HOME": str(home), "HAVERSACK_BUNDLE": str(bundle_root), "HAVERSACK_PORT": str(port)}
     files = tmp_path_factory.mktemp("files")
-    (files / "clinic.pdf").write_bytes(make_pdf())
+    (files / "clinic.pdf").write_bytes(make_pdf(PAGES_WITH_A_SCAN))
     (files / "notes.md").write_text(NOTES, encoding="utf-8")
     command = [sys.executable, "-m", "appliance.cli"]
     environment = {**os.environ, **settings}

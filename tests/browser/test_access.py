@@ -8,7 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Watched, make_pdf
+from tests.browser.conftest import Watched
+from tests.clinic import make_pdf
 
 pytestmark = pytest.mark.browser
 Watch = Callable[..., Watched]

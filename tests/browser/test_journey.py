@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import NOTES, Watched, make_pdf
+from tests.browser.conftest import Watched
+from tests.clinic import NOTES, PAGES_WITH_A_SCAN, make_pdf
 
 pytestmark = pytest.mark.browser
 Watch = Callable[..., Watched]
@@ -37,7 +38,7 @@ def test_from_a_drop_to_the_boxed_passage(watch: Watch) -> None:
     page.fill("dialog input", "Goma 2012")
     page.press("dialog input", "Enter")
     expect(page.locator("#collection-name")).to_have_text("Goma 2012")
-    watched.drop({"clinic.pdf": make_pdf(), "notes.md": NOTES.encode(), "empty.pdf": b""})
+    watched.drop({"clinic.pdf": make_pdf(PAGES_WITH_A_SCAN), "notes.md": NOTES.encode(), "empty.pdf": b""})
     expect(page.locator("#progress")).to_contain_text("1 document read, 1 document read in part, 1 not read", timeout=60_000)
     expect(page.locator("#collection-counts")).to_contain_text("2 documents")
 

@@ -13,7 +13,8 @@ from appliance.config import Settings
 from appliance.offline.seal import Seal
 from appliance.runtime import Appliance, open_appliance
 from appliance.web.app import create_app
-from tests.web.calling import NOTES, PORT, Caller, make_pdf
+from tests.clinic import NOTES, PAGES_WITH_A_SCAN, make_pdf
+from tests.web.calling import PORT, Caller
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +40,6 @@ def api(app: Flask) -> Caller:
 def field(api: Caller) -> Any:
     """A collection with a PDF of three pages, the last one empty, and a note."""
     collection = api.json("POST", "collections", {"name": "field"}, status=201)
-    job = api.upload(collection["id"], {"reports/clinic.pdf": make_pdf(), "notes.md": NOTES.encode()})
+    job = api.upload(collection["id"], {"reports/clinic.pdf": make_pdf(PAGES_WITH_A_SCAN), "notes.md": NOTES.encode()})
     assert [line["status"] for line in job["lines"]] == ["partial", "indexed"]
     return collection

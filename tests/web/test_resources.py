@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from appliance.runtime import Appliance
-from tests.web.calling import NOTES, Caller, make_pdf
+from tests.clinic import NOTES, make_pdf
+from tests.web.calling import Caller
 
 HOSTILE = "<script>alert(1)</script>\n\u202egpj.\u2066\"';=.md"
 
