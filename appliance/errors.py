@@ -15,17 +15,23 @@ HaversackError
 │   ├── BundleMissing
 │   ├── BundleUnreadable
 │   ├── BundleAltered
+│   ├── BundleForeign
 │   └── ModelMissing
 ├── BuildError                 exit 1: the bundle was not built; the one that was there is as it was
 │   ├── BuildBusy
 │   ├── LicenceRefused
 │   ├── SourceMissing
 │   ├── SourceRefused
+│   ├── TokenRefused
 │   ├── SourceUnreachable
 │   ├── SourceAltered
 │   ├── SourceUnsafe
 │   ├── NoSpace
 │   ├── OutputRefused
+│   ├── FileTooLarge
+│   ├── SoftwareRefused
+│   ├── KeyUnusable
+│   ├── RuntimeIncomplete
 │   ├── CannotPrepare
 │   └── ParityFailed
 ├── LibraryError               exit 1, HTTP 409 unless said otherwise
@@ -141,6 +147,10 @@ class BundleAltered(BundleError):
     """{path} in the bundle is {state}. Copy the bundle again; `haversack-bundle verify` names every such file."""
 
 
+class BundleForeign(BundleError):
+    """The bundle at {path} is signed by {found}, and this library trusts {known}. If its maker gave you that key, say --trust "{found}" once."""
+
+
 class ModelMissing(BundleError):
     """The bundle at {path} holds no {role} model. Build it anew with `make bundle`."""
 
@@ -162,7 +172,11 @@ class SourceMissing(BuildError):
 
 
 class SourceRefused(BuildError):
-    """{source} gives {what} only to those it knows. Accept its terms on its page, set HF_TOKEN to your token, and build again."""
+    """{source} gives {what} only to those it knows. Accept its terms at {page}, set HF_TOKEN to your token, and build again."""
+
+
+class TokenRefused(BuildError):
+    """{source} refused the token in HF_TOKEN when asked for {what}. Make a new one that may read it, or unset HF_TOKEN for what is open to all."""
 
 
 class SourceUnreachable(BuildError):
@@ -183,6 +197,22 @@ class NoSpace(BuildError):
 
 class OutputRefused(BuildError):
     """{path} can't be built there: {detail}. Choose another place with --output."""
+
+
+class FileTooLarge(BuildError):
+    """{name} has {size}, a FAT32 stick takes files of up to {limit}, and {detail}. Build for a stick formatted as exFAT, or choose a smaller model."""
+
+
+class SoftwareRefused(BuildError):
+    """{name} can't be carried in the runtime: {detail}. Leave it out of the lock, or say what it is under in bundle/software.toml."""
+
+
+class KeyUnusable(BuildError):
+    """The signing key {path} can't be used ({detail}). Put the right one there, or name another with HAVERSACK_SIGNING_KEY."""
+
+
+class RuntimeIncomplete(BuildError):
+    """No runtime for {platform} can be made: {detail}."""
 
 
 class CannotPrepare(BuildError):

@@ -14,15 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from appliance.errors import LicenceRefused, SourceUnsafe
+from appliance.errors import SourceUnsafe
 from bundle.spec import FolderSource, HubSource, Item, PackageSource
 
 WEIGHTS = (".safetensors", ".gguf", ".onnx")
 SETTINGS = (".json", ".txt", ".model", ".jinja")
 """Tokenizers and settings; `.model` is sentencepiece's."""
-
-# What may be passed on on a stick with its licence text beside it. Others are refused until someone can say so.
-LICENCES = {name.lower(): name for name in ("Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "ISC", "CC0-1.0", "CC-BY-4.0", "Unlicense")}
 
 Report = Callable[[int], None]
 """Called with the bytes that have come since the last call."""
@@ -44,6 +41,7 @@ class Resolved:
 
     item: Item
     licence: str
+    """The catalogue's, else what the source says, as it says it; empty where neither does. Whether it may be carried is the plan's to judge."""
     record: Mapping[str, str]
     """What the manifest keeps of the source: kind, name and version or revision, sha256."""
     files: tuple[SourceFile, ...]
@@ -53,6 +51,15 @@ class Resolved:
     """Bytes of them that are here already."""
     unpacked: int
     """Bytes of the model's own files."""
+    gated: str = ""
+    """The address of the page where its terms are accepted; empty where it is given to everyone."""
+    terms: str = ""
+    """What the source says its licence is, verbatim; empty where it says nothing."""
+
+    @property
+    def told(self) -> str:
+        """What the source says where the catalogue says something else; empty where they agree, or one is silent."""
+        return self.terms if self.terms.lower() != self.licence.lower() else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ class Fetched:
 
 class Source(Protocol):
     def resolve(self, item: Item) -> Resolved:
-        """Pin the item. Raises SourceMissing, SourceRefused, SourceUnreachable, SourceUnsafe, LicenceRefused."""
+        """Pin the item. Raises SourceMissing, SourceRefused, SourceUnreachable, SourceUnsafe, SourceAltered, TokenRefused."""
 
     def fetch(self, resolved: Resolved, into: Path, report: Report) -> Fetched:
         """Bring it into the empty folder `into`, what is cached not again. Raises the same, and SourceAltered."""
@@ -132,13 +139,3 @@ def safe_name(path: str, what: str) -> str:
     if not path or pure.is_absolute() or ".." in pure.parts or any(sign in path for sign in '\\:\0<>"|?*') or not path.isprintable():
         raise SourceUnsafe(what=what, detail=f"the name {path!r} leads out of its folder")
     return path
-
-
-def licence_of(item: Item, told: str = "") -> str:
-    """The SPDX identifier that the catalogue and the source agree on. Raises LicenceRefused."""
-    known = {LICENCES.get(name.lower(), name) for name in (item.licence, told) if name}
-    if not known:
-        raise LicenceRefused(title=item.title, licence="unknown")
-    if len(known) > 1 or not known <= set(LICENCES.values()):
-        raise LicenceRefused(title=item.title, licence=" or ".join(sorted(known)))
-    return known.pop()

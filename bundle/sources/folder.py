@@ -9,7 +9,7 @@ from pathlib import Path
 
 from appliance.errors import SourceAltered, SourceMissing, SourceUnsafe
 from appliance.manifest import sha256_of
-from bundle.sources import Fetched, Report, Resolved, SourceFile, carried, is_notice, licence_of, safe_name
+from bundle.sources import Fetched, Report, Resolved, SourceFile, carried, is_notice, safe_name
 from bundle.spec import FolderSource, Item
 
 _BLOCK = 4 << 20
@@ -22,13 +22,12 @@ class Folder:
         path = _path(item)
         if not path.exists():
             raise SourceMissing(what=item.title, source="this machine", detail=f"there is no {path}")
-        licence = licence_of(item)
         files = tuple(SourceFile(name, file.stat().st_size, sha256_of(file)) for name, file in _walk(path, item) if carried(name))
         if not files:
             raise SourceMissing(what=item.title, source=path, detail="it holds no weights, tokenizer or settings")
         size = sum(file.size for file in files)
         content = hashlib.sha256(json.dumps([(file.path, file.digest) for file in files]).encode()).hexdigest()
-        return Resolved(item, licence, {"kind": "folder", "name": path.name, "sha256": content}, files, size, size, size)
+        return Resolved(item, item.licence, {"kind": "folder", "name": path.name, "sha256": content}, files, size, size, size)
 
     def fetch(self, resolved: Resolved, into: Path, report: Report) -> Fetched:
         path = _path(resolved.item)

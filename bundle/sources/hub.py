@@ -17,7 +17,7 @@ from typing import Any
 
 from appliance.errors import BuildError, SourceAltered, SourceMissing, SourceRefused, SourceUnreachable, SourceUnsafe
 from appliance.manifest import sha256_of
-from bundle.sources import Fetched, Report, Resolved, SourceFile, carried, is_notice, licence_of, safe_name, scratch
+from bundle.sources import Fetched, Report, Resolved, SourceFile, carried, is_notice, safe_name, scratch
 from bundle.spec import HubSource, Item
 
 # Read by huggingface_hub when it is imported: plain HTTP (its other transport hides the bytes from our progress), and nothing told about us.
@@ -45,14 +45,15 @@ class Hub:
             raise SourceAltered(what=source.repository, source=WHERE, detail="it names no commit")
         if source.revision and revision != source.revision:
             raise SourceAltered(what=source.repository, source=WHERE, detail=f"it gave the revision {revision[:12]} instead of the pinned one")
-        told = str(getattr(info.card_data, "license", None) or "") if info.card_data else ""
-        licence = licence_of(item, told)
+        terms = _terms(info)
+        gated = self._page(source.repository) if info.gated else ""
         promised = {safe_name(entry.rfilename, source.repository): entry for entry in info.siblings or ()}
         files = tuple(_promise(source, promised[name]) for name in _choose(item, source, promised))
         size = sum(file.size for file in files)
         cached = sum(file.size for file in files if self._whole(source.repository, revision, file))
         record = {"kind": "hub", "name": source.repository, "revision": revision, "sha256": _sum(files)}
-        return Resolved(item, licence, record, files, size, cached, sum(file.size for file in files if carried(file.path)))
+        unpacked = sum(file.size for file in files if carried(file.path))
+        return Resolved(item, item.licence or terms, record, files, size, cached, unpacked, gated, terms)
 
     def fetch(self, resolved: Resolved, into: Path, report: Report) -> Fetched:
         source, revision = _source(resolved.item), resolved.record["revision"]
@@ -64,6 +65,12 @@ class Hub:
             shutil.copyfile(self._folder(source.repository, revision) / file.path, target)
             _compare(source.repository, file, target)
         return Fetched(resolved, into / "model", tuple(sorted((into / "notices").glob("*"))))
+
+    def _page(self, repository: str) -> str:
+        """Where a person reads about the repository and accepts its terms."""
+        from huggingface_hub import constants
+
+        return f"{self._endpoint or constants.ENDPOINT}/{repository}"
 
     def _folder(self, repository: str, revision: str) -> Path:
         return self._cache / repository.replace("/", "--") / revision
@@ -100,6 +107,15 @@ class Hub:
             target = self._folder(repository, revision) / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
             (own / file.path).replace(target)
+
+
+def _terms(info: Any) -> str:
+    """The licence as the model's card says it: its name where the card calls it "other"."""
+    card = info.card_data
+    said = (card.get("license") if card else None) or ""
+    if said == "other":
+        said = card.get("license_name") or said
+    return ", ".join(map(str, said)) if isinstance(said, list) else str(said)
 
 
 def _choose(item: Item, source: HubSource, promised: dict[str, Any]) -> list[str]:

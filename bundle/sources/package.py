@@ -13,7 +13,7 @@ from pathlib import Path
 
 from appliance.errors import SourceAltered, SourceMissing, SourceUnreachable, SourceUnsafe
 from appliance.manifest import sha256_of
-from bundle.sources import Fetched, Report, Resolved, SourceFile, carried, licence_of, safe_name, scratch
+from bundle.sources import Fetched, Report, Resolved, SourceFile, carried, safe_name, scratch
 from bundle.spec import Item, PackageSource
 
 _MOST_ENTRIES = 2_000
@@ -35,7 +35,7 @@ class Packages:
         cached = source.size if wheel.is_file() and wheel.stat().st_size == source.size else 0
         record = {"kind": "package", "name": source.name, "version": source.version, "sha256": source.sha256}
         files = (SourceFile(wheel.name, source.size, source.sha256),)
-        return Resolved(item, licence_of(item), record, files, source.size, cached, source.unpacked or source.size)
+        return Resolved(item, item.licence, record, files, source.size, cached, source.unpacked or source.size)
 
     def fetch(self, resolved: Resolved, into: Path, report: Report) -> Fetched:
         source = _source(resolved.item)
