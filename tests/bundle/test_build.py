@@ -104,7 +104,8 @@ def test_a_full_build_from_the_hub(starter: Any, hub: Any, tmp_path: Path, progr
     profile = tmp_path / "from-hub.toml"
     profile.write_text(
         f"""
-        models = ["minilm", "smollm2"]
+        embedder = "minilm"
+        generator = "smollm2"
         [catalogue.minilm]
         role = "embedder"
         title = "MiniLM"

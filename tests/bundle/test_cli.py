@@ -141,7 +141,7 @@ def test_space_counts_what_is_cached_already(own_cache: Path) -> None:
 
 
 def test_the_place_follows_the_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "mine.toml").write_text('models = ["all-minilm-l6-v2", "smollm2-135m-instruct"]')
+    (tmp_path / "mine.toml").write_text('embedder = "all-minilm-l6-v2"\ngenerator = "smollm2-135m-instruct"')
     assert main(["plan", "--profile", "mine.toml", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["output"] == "dist/mine"
 
