@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--home", metavar="FOLDER", help="where the library is kept (HAVERSACK_HOME)")
+    common.add_argument("--portable", action="store_true", default=None, help="keep the library with the bundle (HAVERSACK_PORTABLE)")
     common.add_argument("--bundle", metavar="FOLDER", help="the bundle with the models (HAVERSACK_BUNDLE)")
     common.add_argument("--port", metavar="N", help="the page's port, 8765 unless told (HAVERSACK_PORT)")
     common.add_argument("--threads", metavar="N", help="CPU threads for the models, all cores unless told (HAVERSACK_THREADS)")

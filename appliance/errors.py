@@ -39,6 +39,7 @@ HaversackError
 │   ├── LibraryDamaged
 │   ├── LibraryTooNew
 │   ├── LibraryReadOnly
+│   ├── NoPlace
 │   ├── EmbedderChanged
 │   ├── NameTaken
 │   ├── NotABackup
@@ -245,6 +246,10 @@ class LibraryTooNew(LibraryError):
 
 class LibraryReadOnly(LibraryError):
     """The library at {path} can't be written to ({detail}). Remove the write protection, or name another place with --home."""
+
+
+class NoPlace(LibraryError):
+    """There is no place for a library: {detail}, and neither can the bundle at {bundle}. Name a folder with --home, or unlock the stick and say --portable."""
 
 
 class EmbedderChanged(LibraryError):

@@ -15,8 +15,10 @@ ALLOWED = {
     "documents": set(),
     "errors": set(),
     "sentences": set(),
-    "config": {"errors"},
-    "manifest": {"errors"},
+    "config": {"errors", "manifest"},
+    "minisign": set(),
+    "manifest": {"errors", "minisign"},
+    "trust": {"errors", "manifest", "minisign"},
     "offline": {"errors"},
     "library": VALUES,
     # Models know the manifest's entry that describes them: the seam between build time and run time.
@@ -24,7 +26,7 @@ ALLOWED = {
     # The converter's process shuts its own network with the filter of `offline`.
     "ingest": VALUES | {"library", "models", "offline"},
     "answer": VALUES | {"library", "models"},
-    "runtime": VALUES | {"config", "manifest", "offline", "library", "models", "ingest", "answer"},
+    "runtime": VALUES | {"config", "manifest", "trust", "offline", "library", "models", "ingest", "answer"},
 }
 EVERYTHING = {*ALLOWED, "web", "commands", "cli"}
 ONE_IMPORTER = {
@@ -33,6 +35,7 @@ ONE_IMPORTER = {
     "tokenizers": "appliance/models/embedder.py",
     "llama_cpp": "appliance/models/engine.py",
     "sqlite3": "appliance/library",
+    "cryptography": "appliance/minisign.py",
     "flask": "appliance/web",
     "waitress": "appliance/web/server.py",
     "pypdf": "appliance/ingest/converters",
@@ -79,7 +82,7 @@ def test_imports_in_the_appliance_go_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules("bundle"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_builder_uses_only_the_contract_with_the_appliance(path: Path) -> None:
-    allowed = ("appliance.manifest", "appliance.errors", "appliance.models.embedder", "appliance.__version__")
+    allowed = ("appliance.manifest", "appliance.minisign", "appliance.errors", "appliance.models.embedder", "appliance.__version__")
     for name in imports(path):
         assert not name.startswith("appliance.") or name.startswith(allowed), f"{path} imports {name}"
 

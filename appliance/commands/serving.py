@@ -34,7 +34,8 @@ def _run(settings: Settings, given: argparse.Namespace, appliance: Appliance, se
     appliance.library.announce(url)
     serve_until_stopped = prepare(create_app(appliance), socket)
     seal.close_network()
-    print(f"Haversack is at {url} (the library is in {settings.home}). Stop it with Ctrl+C.", file=sys.stderr)
+    print(f"Haversack is at {url}. Stop it with Ctrl+C.", file=sys.stderr)
+    print(settings.place, file=sys.stderr)
     # Never more is claimed than holds: only the kernel's refusal covers native code and children too.
     promise = ". Nothing that you put in leaves this machine." if seal.level == "kernel" else "."
     print(seal.sentence + promise, file=sys.stderr)

@@ -54,6 +54,7 @@ def status(settings: Settings, given: argparse.Namespace) -> int:
     with Library.open(settings.home, write=False) as library:
         data = library_status(settings, library, manifest)
     data["bundle_problem"] = problem
+    print(settings.place, file=sys.stderr)
     if given.json:
         print(json.dumps(data, ensure_ascii=False))
         return 0
