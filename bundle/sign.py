@@ -1,0 +1,70 @@
+"""The lists of a bundle, written and signed: manifest, signature, public key, SHA256SUMS.
+
+The builder's key is made on first use and stays on the connected machine; who holds it can make bundles that pass for its owner's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from appliance import minisign
+from appliance.errors import KeyUnusable
+from appliance.manifest import LISTS, MANIFEST, PUBLIC_KEY, SIGNATURE, SUMS, sha256_of
+from appliance.minisign import BadSignature, SecretKey
+
+
+def key_file() -> Path:
+    """`haversack/signing.pem` in the user's settings folder; HAVERSACK_SIGNING_KEY names another."""
+    told = os.environ.get("HAVERSACK_SIGNING_KEY")
+    return Path(told) if told else Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "haversack" / "signing.pem"
+
+
+def load_key(file: Path | None = None) -> SecretKey:
+    """The builder's key, made where there is none. Raises KeyUnusable."""
+    file = file or key_file()
+    try:
+        return minisign.load_key(file)
+    except BadSignature as error:
+        raise KeyUnusable(path=file, detail="it holds no Ed25519 key") from error
+    except OSError as error:
+        raise KeyUnusable(path=file, detail=error.strerror or error) from error
+
+
+def write_lists(root: Path, manifest: Mapping[str, Any], key: SecretKey, files: Iterable[Mapping[str, Any]] | None = None) -> None:
+    """Sign for the files that lie in `root`: writes the public key, then manifest, signature and SHA256SUMS.
+
+    `files`: the manifest's entries (path, size, sha256, role, …) where the caller knows them; else every file in `root` is taken, with
+    the role that `manifest["roles"]` gives its path, or "notice". The rest of `manifest` is kept as it is.
+    """
+    (root / PUBLIC_KEY).write_bytes(key.public.text().encode())
+    rest = dict(manifest)
+    roles: Mapping[str, str] = rest.pop("roles", {})
+    entries = [dict(entry) for entry in files] if files is not None else list(_entries(root, roles))
+    if PUBLIC_KEY not in {entry["path"] for entry in entries}:
+        entries.append(_entry(root, PUBLIC_KEY, "key"))
+    entries.sort(key=lambda entry: str(entry["path"]))
+    content = (json.dumps({**rest, "files": entries}, indent=1, ensure_ascii=False) + "\n").encode()
+    comment = f"haversack bundle {rest['profile']} {rest['created']}"
+    signature = minisign.sign(hashlib.blake2b(content).digest(), key, comment).encode()
+    (root / MANIFEST).write_bytes(content)
+    (root / SIGNATURE).write_bytes(signature)
+    sums = {str(entry["path"]): str(entry["sha256"]) for entry in entries}
+    sums |= {MANIFEST: hashlib.sha256(content).hexdigest(), SIGNATURE: hashlib.sha256(signature).hexdigest()}
+    (root / SUMS).write_bytes("".join(f"{digest}  {path}\n" for path, digest in sorted(sums.items())).encode())
+
+
+def _entries(root: Path, roles: Mapping[str, str]) -> Iterable[dict[str, Any]]:
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if path.is_file() and name not in LISTS:
+            yield _entry(root, name, "key" if name == PUBLIC_KEY else roles.get(name, "notice"))
+
+
+def _entry(root: Path, name: str, role: str) -> dict[str, Any]:
+    path = root / name
+    return {"path": name, "size": path.stat().st_size, "sha256": sha256_of(path), "role": role}

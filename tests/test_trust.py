@@ -1,0 +1,45 @@
+"""The first key that a home meets is the one it keeps to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import BundleForeign
+from appliance.manifest import Manifest, read_manifest
+from appliance.minisign import load_key
+from appliance.trust import check_trust, trust, trusted
+from bundle.sign import write_lists
+
+EMPTY = {"format": 2, "profile": "p", "title": "P", "created": "2026", "languages": ["en"], "tool": {}, "versions": {}, "models": [], "runtimes": []}
+
+
+def signed(folder: Path, key: Path) -> Manifest:
+    folder.mkdir()
+    (folder / "text").write_bytes(b"words")
+    write_lists(folder, EMPTY, load_key(key))
+    return read_manifest(folder)
+
+
+def test_the_first_bundle_is_taken_with_its_fingerprint_to_be_compared(tmp_path: Path, home: Path) -> None:
+    manifest = signed(tmp_path / "one", tmp_path / "a.pem")
+    found = check_trust(manifest, home)
+    assert found.first
+    assert manifest.signer is not None
+    assert manifest.signer.fingerprint in found.sentence
+    assert not home.exists(), "looking writes nothing"
+
+
+def test_later_bundles_must_have_the_same_key(tmp_path: Path, home: Path) -> None:
+    home.mkdir()
+    one, again, other = (signed(tmp_path / name, tmp_path / f"{key}.pem") for name, key in (("1", "a"), ("2", "a"), ("3", "b")))
+    assert one.signer is not None
+    assert other.signer is not None
+    trust(one.signer, home)
+    assert not check_trust(again, home).first
+    with pytest.raises(BundleForeign, match=other.signer.fingerprint):
+        check_trust(other, home)
+    trust(other.signer, home)
+    assert trusted(home) == (one.signer.fingerprint, other.signer.fingerprint)
+    assert not check_trust(other, home).first
