@@ -1,0 +1,1 @@
+"""Carrying a bundle from one place to another: checked before, checked after, and whole at every moment in between."""

@@ -1,0 +1,1 @@
+"""Build time's side of the stick: the commands `write`, `update` and `delta`. What they do on the stick is `appliance/carrying`'s."""
