@@ -20,6 +20,10 @@ HaversackError
 ├── BuildError                 exit 1: the bundle was not built; the one that was there is as it was
 │   ├── BuildBusy
 │   ├── LicenceRefused
+│   ├── LicenceTextMissing
+│   ├── LockMissing
+│   ├── LockUnreadable
+│   ├── LockDisagrees
 │   ├── SourceMissing
 │   ├── SourceRefused
 │   ├── TokenRefused
@@ -34,6 +38,18 @@ HaversackError
 │   ├── RuntimeIncomplete
 │   ├── CannotPrepare
 │   └── ParityFailed
+├── StickError                 exit 1: the stick was not written; the bundle that was on it is as it was
+│   ├── TargetRefused
+│   ├── TargetTooSmall
+│   ├── TooLargeForStick
+│   ├── StickBusy
+│   ├── StickFailing
+│   ├── NameUnfit
+│   ├── BundleThere
+│   ├── BundleOlder
+│   ├── BundleOther
+│   ├── NotADelta
+│   └── DeltaUnfit
 ├── LibraryError               exit 1, HTTP 409 unless said otherwise
 │   ├── LibraryBusy
 │   ├── LibraryDamaged
@@ -165,7 +181,23 @@ class BuildBusy(BuildError):
 
 
 class LicenceRefused(BuildError):
-    """The licence of {title} is {licence}, and it may not be carried without knowing that. Choose another model in the profile."""
+    """{title} may not be carried: its licence is {licence}, and {why}. Choose another model, or read the terms and say --accept-licence {id}."""
+
+
+class LicenceTextMissing(BuildError):
+    """The text of {licence} can't travel with {title}: neither its source nor this tool has it. Put it into bundle/licences, named by its id."""
+
+
+class LockMissing(BuildError):
+    """There is no lock at {path}. Build once without --locked, or put the lock of that build there."""
+
+
+class LockUnreadable(BuildError):
+    """The lock {path} can't be used ({detail}). Take it again from where it came, or build once without --locked."""
+
+
+class LockDisagrees(BuildError):
+    """The lock {path} was made for something else: {detail}. Build once without --locked, or go back to what the lock was made for."""
 
 
 class SourceMissing(BuildError):
@@ -222,6 +254,74 @@ class CannotPrepare(BuildError):
 
 class ParityFailed(BuildError):
     """{title} was refused: prepared, it agrees with its original at {mean} on average, and {wanted} is needed. Choose another model."""
+
+
+class StickError(HaversackError):
+    """The stick was not written: {detail}"""
+
+
+class TargetRefused(StickError):
+    """{path} can't take a bundle: {detail}."""
+
+    status = 409
+
+
+class TargetTooSmall(StickError):
+    """{path} has {free} free, and {needed} are needed there ({name}, in clusters of {cluster}). Free some space, or take a larger stick."""
+
+    status = 507
+
+
+class TooLargeForStick(StickError):
+    """{name} has {size}, and {path} is {kind}, which takes files of up to {limit}. Format the stick as exFAT, or build the bundle for FAT32."""
+
+    status = 413
+
+
+class StickBusy(StickError):
+    """Another process is writing the bundle at {path}. Wait for it to end, then run the same command again."""
+
+    status = 409
+
+
+class StickFailing(StickError):
+    """{name} was written to {path} and reads back differently. The stick may be failing: run the same command again, or take another stick."""
+
+
+class NameUnfit(StickError):
+    """The name {name!r} can't be on a stick: {detail}. Build the bundle anew with another name there."""
+
+    status = 409
+
+
+class BundleThere(StickError):
+    """At {path} there is a bundle already ({profile}, {created}). `haversack-bundle update` brings it up to date and keeps its library."""
+
+    status = 409
+
+
+class BundleOlder(StickError):
+    """The bundle of {created} is older than that of {there} at {path}. If you want the older one, say --allow-downgrade."""
+
+    status = 409
+
+
+class BundleOther(StickError):
+    """The bundle at {path} is {there}, and what was to take its place is {offered}. {advice}"""
+
+    status = 409
+
+
+class NotADelta(StickError):
+    """{path} is neither a bundle nor a whole delta ({detail}). Nothing was changed; get it anew and try again."""
+
+    status = 400
+
+
+class DeltaUnfit(StickError):
+    """{path} can't be applied to {root}: {detail}. Ask for a delta from the manifest.json that is there, or for the whole bundle."""
+
+    status = 409
 
 
 class LibraryError(HaversackError):
