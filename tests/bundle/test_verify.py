@@ -5,35 +5,54 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from appliance.errors import BundleError, BundleMissing, BundleUnreadable
+from appliance.errors import BundleAltered, BundleMissing, BundleUnreadable
 from appliance.manifest import Difference, differences, read_manifest
+from appliance.minisign import load_key, parse_key
 from bundle.cli import main
+from bundle.sign import write_lists
 
 FILES = {"models/a/one.gguf": b"one" * 100, "models/b/two.onnx": b"two" * 100, "LICENSES/MIT.txt": b"terms"}
+
+
+EMPTY = {
+    "format": 2,
+    "profile": "p",
+    "title": "P",
+    "created": "2026",
+    "languages": ["en"],
+    "tool": {"name": "t"},
+    "versions": {},
+    "models": [],
+    "runtimes": [],
+}
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     root = tmp_path / "bundle"
-    files = []
     for name, content in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
-        files.append({"path": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "role": "generator"})
-    manifest = {"format": 1, "profile": "p", "created": "2026", "tool": {"name": "t"}, "versions": {}, "files": files, "models": []}
-    text = json.dumps(manifest).encode()
-    sums = {file["path"]: file["sha256"] for file in files} | {"manifest.json": hashlib.sha256(text).hexdigest()}
-    (root / "manifest.json").write_bytes(text)
-    (root / "SHA256SUMS").write_text("".join(f"{digest}  {path}\n" for path, digest in sorted(sums.items())))
+    write_lists(root, EMPTY, load_key(tmp_path / "signing.pem"))
     assert differences(root) == ()
     return root
 
 
-EVERY = [*FILES, "manifest.json", "SHA256SUMS"]
+LISTS = ["manifest.json", "manifest.json.minisig", "haversack.pub", "SHA256SUMS"]
+EVERY = [*FILES, *LISTS]
+
+
+def test_plain_tools_agree(root: Path) -> None:
+    """sha256sum knows every file but the list itself, the signature included."""
+    found = subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=root, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+    assert {line.split(":")[0] for line in found.stdout.splitlines()} == {*EVERY} - {"SHA256SUMS"}
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -53,7 +72,7 @@ def test_a_flip_anywhere_is_named_at_its_file(root: Path, name: str) -> None:
         path.write_bytes(flipped)
         assert Difference(name, "altered") in differences(root), position
         if name == "manifest.json":
-            with pytest.raises(BundleError):
+            with pytest.raises(BundleAltered, match=r"manifest\.json in the bundle"):
                 read_manifest(root)
 
 
@@ -96,6 +115,41 @@ def test_a_manifest_and_its_sum_changed_together_still_contradict_the_files(root
     sums = [f"{hashlib.sha256(text.encode()).hexdigest()}  manifest.json" if line.endswith("  manifest.json") else line for line in sums]
     (root / "SHA256SUMS").write_text("\n".join(sums) + "\n")
     assert Difference("models/a/one.gguf", "altered") in differences(root)
+
+
+def test_lists_that_agree_but_were_signed_by_nobody_are_named_at_the_signature(root: Path, tmp_path: Path) -> None:
+    """Whoever can write the stick can make every hash right, but not the signature."""
+    signature = (root / "manifest.json.minisig").read_bytes()
+    (root / "models/a/one.gguf").write_bytes(b"ONE" * 100)
+    (root / "manifest.json").unlink()
+    public = (root / "haversack.pub").read_bytes()
+    (root / "haversack.pub").unlink()
+    write_lists(root, EMPTY, load_key(tmp_path / "thief.pem"))
+    assert read_manifest(root).signer != parse_key(public.decode()), "another key: trust.py's affair"
+    (root / "manifest.json.minisig").write_bytes(signature)
+    with pytest.raises(BundleAltered):
+        read_manifest(root)
+    assert Difference("manifest.json.minisig", "altered") in differences(root)
+
+
+def test_while_an_update_is_under_way_the_pair_that_fits_is_taken(root: Path, tmp_path: Path) -> None:
+    newer = tmp_path / "newer"
+    shutil.copytree(root, newer)
+    write_lists(newer, {**EMPTY, "created": "2027"}, load_key(tmp_path / "signing.pem"))
+    for name in ("manifest.json", "manifest.json.minisig", "SHA256SUMS"):
+        shutil.copyfile(newer / name, root / f"{name}.new")
+    assert read_manifest(root).created == "2026"
+    for name in ("manifest.json.minisig", "manifest.json", "SHA256SUMS"):
+        (root / f"{name}.new").replace(root / name)
+        assert read_manifest(root).created in ("2026", "2027"), name
+    assert read_manifest(root).created == "2027"
+
+
+def test_the_users_folder_and_what_systems_drop_are_not_extra(root: Path) -> None:
+    for name in ("data/library.sqlite3", "System Volume Information/x", "models/.DS_Store", "._manifest.json"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("x")
+    assert differences(root) == ()
 
 
 def test_paths_that_lead_out_are_not_followed(root: Path) -> None:
