@@ -103,6 +103,8 @@ class Manifest:
     runtimes: tuple[Runtime, ...]
     signer: PublicKey | None = None
     """Whose signature was found to fit; None only where the manifest was parsed without one."""
+    sha256: str = ""
+    """Of the manifest's own bytes: two bundles with the same one are the same bundle."""
 
     def model(self, role: str) -> Model:
         """The first model of that role. Raises ModelMissing."""
@@ -202,6 +204,7 @@ def parse_manifest(root: Path, content: bytes, signer: PublicKey | None = None) 
                 for r in data["runtimes"]
             ),
             signer=signer,
+            sha256=hashlib.sha256(content).hexdigest(),
         )
         for path in [file.path for file in manifest.files] + [model.folder for model in manifest.models]:
             _refuse_unsafe(path)
@@ -268,7 +271,7 @@ def differences(root: Path) -> tuple[Difference, ...]:
         if state:
             found.add(Difference(file.path, state))
     known = {file.path for file in listed} | set(LISTS)
-    found |= {Difference(path, "extra") for path in _walk(root) if path not in known}
+    found |= {Difference(path, "extra") for path in files_under(root) if path not in known}
     return tuple(sorted(found, key=lambda item: (item.path, item.state)))
 
 
@@ -336,7 +339,7 @@ def _parse_sums(content: bytes | None) -> dict[str, str] | None:
     return None if end else sums
 
 
-def _walk(root: Path) -> Iterator[str]:
+def files_under(root: Path) -> Iterator[str]:
     """Every file below `root` but the user's own folder and what operating systems drop."""
     for path in root.rglob("*"):
         parts = path.relative_to(root).parts
