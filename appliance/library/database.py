@@ -1,7 +1,7 @@
 """Connections to the one SQLite file. The only place that opens it, and the only one that turns SQLite's errors into ours.
 
 Readers are pooled and read-only; one connection writes. A new file is made beside and renamed, so an empty file is never
-a new library but a damaged one.
+a new library but a damaged one. `pack_database` opens the database inside a pack in the same way.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import shutil
 import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,28 +25,14 @@ FILE = "library.sqlite3"
 _IDLE_READERS = 8
 
 
-class Database:
-    """`home/library.sqlite3`, for any number of threads. `write` needs the writer lock held by the caller."""
+class Connections(ABC):
+    """Pooled read-only connections to one SQLite file, for any number of threads."""
 
-    def __init__(self, home: Path, *, write: bool) -> None:
-        self.home = home
-        self.path = home / FILE
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self._idle: list[Connection] = []
         self._guard = threading.Lock()
         self._closed = False
-        self.turn = threading.RLock()
-        """Held by whoever writes: one at a time in this process, the writer lock keeps other processes out."""
-        self._writer: Connection | None = None
-        self._empty = not write and not self.path.exists()
-        with self.errors():
-            if write:
-                if not self.path.exists():
-                    _create(self.path)
-                self._writer = self._connect(write=True)
-            elif not self._empty:
-                self._recover()
-            with self.reading() as connection:
-                self._check_format(connection)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -67,6 +54,55 @@ class Database:
                     self._idle.append(connection)
                     return
             connection.close()
+
+    def close(self) -> None:
+        with self._guard:
+            self._closed = True
+            connections, self._idle = self._idle, []
+        for connection in connections:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turns SQLite's errors into ours."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._named(error) from error
+        except UnicodeDecodeError as error:  # of SQLite's own message, where it quotes a damaged schema
+            raise self.damaged("its schema was changed on the disk") from error
+
+    @abstractmethod
+    def damaged(self, detail: object) -> HaversackError:
+        """The error that says: what lies here is not what was written."""
+
+    @abstractmethod
+    def _named(self, error: sqlite3.Error) -> HaversackError: ...
+
+    @abstractmethod
+    def _connect(self, *, write: bool) -> Connection: ...
+
+
+class Database(Connections):
+    """`home/library.sqlite3`, for any number of threads. `write` needs the writer lock held by the caller."""
+
+    def __init__(self, home: Path, *, write: bool) -> None:
+        super().__init__(home / FILE)
+        self.home = home
+        self.turn = threading.RLock()
+        """Held by whoever writes: one at a time in this process, the writer lock keeps other processes out."""
+        self._writer: Connection | None = None
+        self._empty = not write and not self.path.exists()
+        with self.errors():
+            if write:
+                if not self.path.exists():
+                    _create(self.path)
+                self._writer = self._connect(write=True)
+            elif not self._empty:
+                self._recover()
+            with self.reading() as connection:
+                self._check_format(connection)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -92,23 +128,15 @@ class Database:
             source.backup(copy)
 
     def close(self) -> None:
+        super().close()
         with self._guard:
-            self._closed = True
-            connections = [*self._idle, *([self._writer] if self._writer else [])]
-            self._idle, self._writer = [], None
-        for connection in connections:
+            writer, self._writer = self._writer, None
+        if writer:
             with contextlib.suppress(sqlite3.Error):
-                connection.close()
+                writer.close()
 
-    @contextlib.contextmanager
-    def errors(self) -> Iterator[None]:
-        """Turns SQLite's errors into the library's."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._named(error) from error
-        except UnicodeDecodeError as error:  # of SQLite's own message, where it quotes a damaged schema
-            raise LibraryDamaged(path=self.path, detail="its schema was changed on the disk") from error
+    def damaged(self, detail: object) -> HaversackError:
+        return LibraryDamaged(path=self.path, detail=detail)
 
     def _named(self, error: sqlite3.Error) -> HaversackError:
         code = getattr(error, "sqlite_errorcode", None) or 0
@@ -125,7 +153,7 @@ class Database:
             with contextlib.suppress(OSError):
                 full = shutil.disk_usage(self.home).free < 1 << 20
             return DiskFull(path=self.home) if full else LibraryReadOnly(path=self.home, detail=error)
-        return LibraryDamaged(path=self.path, detail=error)
+        return self.damaged(error)
 
     def _connect(self, *, write: bool) -> Connection:
         if self._empty:
@@ -165,7 +193,7 @@ class Database:
         (ours,) = connection.execute("PRAGMA application_id").fetchone()
         (found,) = connection.execute("PRAGMA user_version").fetchone()
         if ours != APPLICATION_ID or found < 1:
-            raise LibraryDamaged(path=self.path, detail="it is not a Haversack library")
+            raise self.damaged("it is not a Haversack library")
         if found > FORMAT:
             raise LibraryTooNew(path=self.path, found=found, known=FORMAT)
 

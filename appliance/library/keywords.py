@@ -28,28 +28,31 @@ def search(library: Reader, collection_id: int, query: str, limit: int, document
     words = terms(query)
     if not words or limit < 1:
         return []
-    table = keywords_table(collection_id)
+    reader = library.holding(collection_id)
+    within = reader.inner(collection_id)
+    table = keywords_table(within)
     values: list[object] = []
     condition = ""
     if documents is not None:
         # The plus keeps FTS5 from being asked once for each id: the ids are one lookup table for the chunks that matched.
         condition = " AND +rowid IN (SELECT id FROM chunks WHERE document_id IN (SELECT value FROM json_each(?)))"
-        values.append(json.dumps([int(one) for one in documents]))
+        values.append(json.dumps([int(one) - reader.offset for one in documents]))
     score = f"bm25({table}, 1.0, {TITLE_WEIGHT}, {HEADING_WEIGHT})"
     statement = f"SELECT rowid, -{score} AS score FROM {table} WHERE {table} MATCH ?{condition} ORDER BY score DESC, rowid LIMIT ?"
-    with library.database.reading() as connection:
+    with reader.database.reading() as connection:
         if not _exists(connection, table):
             return []
-        chosen = " OR ".join(map(quoted, _telling(connection, collection_id, words)))
+        chosen = " OR ".join(map(quoted, _telling(connection, within, words)))
         rows = connection.execute(statement, (chosen, *values, limit)).fetchall()
-    return [Scored(int(chunk_id), float(score)) for chunk_id, score in rows]
+    return [Scored(int(chunk_id) + reader.offset, float(score)) for chunk_id, score in rows]
 
 
 def document_frequency(library: Reader, collection_id: int, words: Iterable[str]) -> dict[str, int]:
     """In how many chunks of the collection each word occurs (with its English inflections), titles and headings included."""
-    table = keywords_table(collection_id)
+    reader = library.holding(collection_id)
+    table = keywords_table(reader.inner(collection_id))
     counts = {}
-    with library.database.reading() as connection:
+    with reader.database.reading() as connection:
         known = _exists(connection, table)
         for word in words:
             parts = terms(word, stopwords=False)

@@ -28,9 +28,7 @@ class LedgerEntry:
 
 def ledger(library: Reader, collection_id: int) -> tuple[LedgerEntry, ...]:
     """Every file that was put into the collection, by name."""
-    with library.database.reading() as connection:
-        query = "SELECT name, reason, added FROM failures WHERE collection_id = ?"
-        failures = {name: (reason, added) for name, reason, added in connection.execute(query, (collection_id,)).fetchall()}
+    failures = library.failures(collection_id)
     entries = {}
     for document in library.documents(collection_id):
         unread = library.unread(document.id) if document.status == "partial" else ()

@@ -11,8 +11,11 @@ from zlib import crc32
 APPLICATION_ID = 0x48415653
 """'HAVS': says that the file is ours."""
 FORMAT = 1
+PACK_APPLICATION_ID = 0x48415650
+"""'HAVP': the database inside a pack. It has the tables of the documents, and nothing else."""
+PACK_FORMAT = 1
 
-TABLES = """
+DOCUMENT_TABLES = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE collections (
@@ -61,7 +64,9 @@ CREATE TABLE failures (
   name TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL, reason TEXT NOT NULL, added TEXT NOT NULL,
   PRIMARY KEY (collection_id, name)
 ) WITHOUT ROWID;
+"""
 
+CONVERSATION_TABLES = """
 CREATE TABLE conversations (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
@@ -84,6 +89,14 @@ CREATE TABLE turn_documents (
 ) WITHOUT ROWID;
 CREATE INDEX turn_documents_by_document ON turn_documents(document_id);
 """
+TABLES = DOCUMENT_TABLES + CONVERSATION_TABLES
+
+PACKS_TABLE = """
+CREATE TABLE IF NOT EXISTS packs (
+  collection_id INTEGER PRIMARY KEY REFERENCES collections(id) ON DELETE CASCADE,
+  identity TEXT NOT NULL UNIQUE, title TEXT NOT NULL, signer TEXT NOT NULL, path TEXT NOT NULL, open INTEGER NOT NULL
+)"""
+"""Packs that were opened in this library, each an empty collection of its own. Made with the first: libraries of older versions have none."""
 
 PRAGMAS = (
     "PRAGMA foreign_keys = ON",

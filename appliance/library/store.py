@@ -37,12 +37,17 @@ class Library(Reader):
 
     def __init__(self, home: Path, database: Database, lock: WriterLock | None) -> None:
         super().__init__(home, database)
+        self._database = database
         self._lock = lock
         self.before_removal: list[Callable[[int], None]] = []
         """Called with the collection's id before documents are removed: whoever has its index open closes it."""
 
+    @property
+    def database(self) -> Database:
+        return self._database
+
     @classmethod
-    def open(cls, home: Path, *, write: bool, purpose: str = "", fingerprint: str | None = None) -> Library:
+    def open(cls, home: Path, *, write: bool, purpose: str = "", fingerprint: str | None = None) -> Self:
         """Open the library at `home`: to write (making it where there is none), or to read beside a writer, changing nothing.
 
         `fingerprint` names the embedder: the first writer's is kept. Raises LibraryBusy, LibraryDamaged, LibraryTooNew,
@@ -88,7 +93,7 @@ class Library(Reader):
 
     def ensure_collection(self, name: str) -> Collection:
         """The collection of that name, made where there is none. Raises BadRequest where the name can't be one."""
-        name = _collection_name(name)
+        name = collection_name(name)
         with contextlib.suppress(NoSuchCollection):
             return self.collection(name)
         with self.database.writing() as connection:
@@ -99,7 +104,7 @@ class Library(Reader):
 
     def rename_collection(self, name: str, new: str) -> None:
         """Raises NoSuchCollection, NameTaken, BadRequest."""
-        new = _collection_name(new)
+        new = collection_name(new)
         collection = self.collection(name)
         with self.database.writing() as connection:
             if connection.execute("SELECT 1 FROM collections WHERE name = ? AND id != ?", (new, collection.id)).fetchone():
@@ -146,7 +151,7 @@ class Library(Reader):
                     released |= _originals(connection, "WHERE id = ?", older[0])
                     writing.remove(connection, collection_id, older[0])
                 connection.execute("DELETE FROM failures WHERE collection_id = ? AND name = ?", (collection_id, name))
-                document_id = writing.insert_document(connection, collection_id, name, sha256, size, kept, conversion, len(passages))
+                document_id = writing.insert_document(connection, collection_id, (name, sha256, size, kept), conversion, len(passages), now())
                 writing.insert_pages(connection, document_id, conversion)
                 writing.insert_chunks(connection, (collection_id, document_id, name), conversion, passages, vectors)
                 touch(connection, collection_id)
@@ -265,7 +270,7 @@ def take_lock(home: Path, purpose: str) -> WriterLock:
         raise storage_error(error, home) from error
 
 
-def _collection_name(name: str) -> str:
+def collection_name(name: str) -> str:
     """Raises BadRequest where `name` can't be a collection's."""
     name = " ".join(clean(name).split())
     if not name or len(name) > LONGEST_NAME or not name.isprintable():

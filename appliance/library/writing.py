@@ -37,13 +37,15 @@ def touch(connection: Connection, collection_id: int) -> None:
 
 
 def insert_document(
-    connection: Connection, collection_id: int, name: str, sha256: str, size: int, original: str | None, conversion: Conversion, chunks: int
+    connection: Connection, collection_id: int, file: tuple[str, str, int, str | None], conversion: Conversion, chunks: int, added: str
 ) -> int:
+    """`file`: its name, sha256, size in bytes, and the name of the original that is kept. Returns the document's id."""
+    name, sha256, size, original = file
     pages = conversion.pages
     status = "partial" if any(page.reason for page in pages) else "indexed"
     headings = json.dumps([[heading.position, heading.start, clean(heading.title), heading.level] for heading in conversion.headings])
     metadata = json.dumps({clean(key): clean(value) for key, value in conversion.metadata.items()})
-    texts = (conversion.kind, clean(conversion.title), size, len(pages), chunks, status, now(), clean(conversion.reader))
+    texts = (conversion.kind, clean(conversion.title), size, len(pages), chunks, status, added, clean(conversion.reader))
     row = (collection_id, name, sha256, *texts, original, headings, metadata)
     columns = "collection_id, name, sha256, kind, title, size, pages, chunks, status, added, reader, original, headings, metadata, seal"
     marks = ", ".join("?" * (len(row) + 1))
