@@ -10,7 +10,8 @@ HaversackError
 │   ├── NoSuchCollection
 │   ├── NoSuchDocument
 │   ├── NoSuchConversation
-│   └── NoSuchPath
+│   ├── NoSuchPath
+│   └── NoSuchPack
 ├── BundleError                exit 3, HTTP 503: no model is loaded
 │   ├── BundleMissing
 │   ├── BundleUnreadable
@@ -60,6 +61,16 @@ HaversackError
 │   ├── NameTaken
 │   ├── NotABackup
 │   └── DiskFull               HTTP 507
+├── PackError                  exit 1, HTTP 409 unless said otherwise
+│   ├── NotAPack               HTTP 400
+│   ├── PackTooNew
+│   ├── PackAltered
+│   ├── PackGone
+│   ├── PackReadOnly
+│   ├── PackOfAnotherEmbedder
+│   ├── PackTooLarge
+│   ├── PackRefused
+│   └── PackKeyUnusable
 ├── IngestError                one file's failure; the batch goes on
 │   ├── FileUnreadable
 │   ├── PasswordNeeded
@@ -143,6 +154,10 @@ class NoSuchConversation(NotThere):
 
 class NoSuchPath(NotThere):
     """There is no file or folder {path!r}. Check the name and try again."""
+
+
+class NoSuchPack(NotThere):
+    """There is no open pack named {name!r}. `haversack pack list` shows those there are."""
 
 
 class BundleError(HaversackError):
@@ -370,6 +385,50 @@ class DiskFull(LibraryError):
     """The disk that holds {path} is full. Nothing was lost; free some space and try again."""
 
     status = 507
+
+
+class PackError(HaversackError):
+    """The pack can't be used: {detail}"""
+
+    status = 409
+
+
+class NotAPack(PackError):
+    """{path} is not a whole Haversack pack ({detail}). Copy it again from where it came."""
+
+    status = 400
+
+
+class PackTooNew(PackError):
+    """The pack {path} was made by a newer Haversack (format {found}, this one knows {known}). Use the newer one."""
+
+
+class PackAltered(PackError):
+    """The pack {path} is not as it was signed ({detail}). Nothing of it is shown; copy it again from where it came."""
+
+
+class PackGone(PackError):
+    """The pack {name!r} is not at {path} any more. Put its stick back in, or open the pack where it is now with `haversack pack open FILE`."""
+
+
+class PackReadOnly(PackError):
+    """{name!r} is a pack, and packs are not changed. Take another collection, or copy the pack into one with `haversack pack merge FILE`."""
+
+
+class PackOfAnotherEmbedder(PackError):
+    """{path} was made with {found}, and the bundle holds {wanted}: it has to be embedded again ({estimate}). Add --re-embed to do that."""
+
+
+class PackTooLarge(PackError):
+    """The pack would have {size}, and the disk of {path} takes no file above 4 GB. Use a stick formatted exFAT, or add --without-originals."""
+
+
+class PackRefused(PackError):
+    """The pack was not made: {detail}"""
+
+
+class PackKeyUnusable(PackError):
+    """The key in {path} can't sign ({detail}). Name another with --key, or move that file away: a new one is made."""
 
 
 class IngestError(HaversackError):
