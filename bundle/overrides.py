@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.errors import BadRequest, NoSuchPath
+from bundle.licences import accepted_ids
 from bundle.spec import (
     FILESYSTEMS,
     NAME,
@@ -25,7 +26,7 @@ from bundle.spec import (
 
 _REPOSITORY = r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)"
 _REVISION = r"(?:@(?P<revision>[^@]*))?"
-_GENERATOR = re.compile(rf"{_REPOSITORY}:(?P<file>[^@:]+){_REVISION}")
+_GENERATOR = re.compile(rf"{_REPOSITORY}:(?P<file>(?:[^@:/.][^@:/]*/)*[^@:/.][^@:/]*\.gguf){_REVISION}")
 _EMBEDDER = re.compile(rf"{_REPOSITORY}{_REVISION}")
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
 _PARAMETERS = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM])(?![\w.])", re.IGNORECASE)
@@ -76,7 +77,7 @@ def with_wishes(spec: Spec, wishes: Wishes) -> Spec:
         interpreter_sha256=sums,
         wheels=tuple(_file(str(wheel)) for wheel in wishes.wheels),
         filesystem=filesystem,
-        accepted=tuple(dict.fromkeys([*spec.accepted, *wishes.accepted])),
+        accepted=tuple(dict.fromkeys(accepted_ids([*spec.accepted, *wishes.accepted]))),
     )
 
 
@@ -96,6 +97,8 @@ def _refuse_contradictions(provider: str, wishes: Wishes) -> None:
         if not _SHA256.fullmatch(sha256):
             raise BadRequest(detail=f"--interpreter-sha256 takes 64 hexadecimal digits in lower case, not {sha256[:70]!r}.")
     for place in wishes.interpreters:
+        if place.startswith("http://"):
+            raise BadRequest(detail=f"--interpreter takes a file or an https address, not {place!r}.")
         if _is_address(place) and not sums:
             raise BadRequest(detail="An interpreter by its address needs --interpreter-sha256, so that what comes is what was meant.")
 
@@ -114,23 +117,24 @@ def generator_from(text: str, replaced: Item) -> Item:
     Raises BadRequest.
     """
     match = _GENERATOR.fullmatch(text)
-    if not match or not match["file"].lower().endswith(".gguf"):
+    if not match:
         raise BadRequest(detail=f"--llm takes a repository and a GGUF file of it, like Qwen/Qwen3-4B-GGUF:Qwen3-4B-Q4_K_M.gguf, not {text!r}.")
     revision = _revision("--llm", match["revision"])
     repository, file = match["repository"], match["file"]
     known = _known("generator", repository, file)
     if known:
         return _pinned(known, revision)
+    parts = _parts(file)
     stem = _PART.sub(r"\g<stem>.gguf", file.rpartition("/")[2]).removesuffix(".gguf")
     parameters, quantisation = _PARAMETERS.search(stem.replace("-", " ").replace("_", " ")), _QUANTISATION.search(stem.replace("-", " "))
     settings = dict(replaced.settings) | {
-        "file": file,
+        "file": parts[0],  # llama.cpp finds the others from the first
         "family": re.split(r"[-_.]", stem)[0].lower(),
         "parameters": parameters[1].upper() if parameters else "",
         "quantisation": quantisation[1].upper() if quantisation else "",
         "advice": "",
     }
-    return Item("generator", _id(stem), stem, "", HubSource(repository, revision, _parts(file)), settings)
+    return Item("generator", _id(stem), stem, "", HubSource(repository, revision, parts), settings)
 
 
 def embedder_from(text: str) -> Item:
@@ -188,7 +192,7 @@ def _one_of(flag: str, value: str, known: Sequence[str]) -> str:
 
 
 def _is_address(place: str) -> bool:
-    return place.startswith(("https://", "http://"))
+    return place.startswith("https://")
 
 
 def _place(place: str) -> str:
