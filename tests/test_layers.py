@@ -26,7 +26,9 @@ ALLOWED = {
     # The converter's process shuts its own network with the filter of `offline`.
     "ingest": VALUES | {"library", "models", "offline"},
     "answer": VALUES | {"library", "models"},
-    "runtime": VALUES | {"config", "manifest", "trust", "offline", "library", "models", "ingest", "answer"},
+    # What a machine needs is in the manifest and in the models' entries there; what a disk is, `carrying` knows.
+    "machine": VALUES | {"config", "manifest", "models", "carrying"},
+    "runtime": VALUES | {"config", "manifest", "trust", "offline", "library", "models", "ingest", "answer", "machine"},
 }
 EVERYTHING = {*ALLOWED, "web", "commands", "cli"}
 ONE_IMPORTER = {
@@ -47,6 +49,9 @@ ONE_IMPORTER = {
     "sentence_transformers": "bundle/prepare.py",
     "torch": "bundle/prepare.py",
     "huggingface_hub": "bundle/sources/hub.py",
+    "cyclonedx": "bundle/sbom.py",
+    "license_expression": "bundle/software.py",
+    "gguf": "bundle/split.py",
 }
 
 
