@@ -44,7 +44,7 @@ DATA = "data"
 SUCCESSOR = ".new"
 _BLOCK = 1 << 20
 # What operating systems leave on a stick without being asked.
-_DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "System Volume Information", ".Trashes", ".fseventsd", ".Spotlight-V100"})
+DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "System Volume Information", ".Trashes", ".fseventsd", ".Spotlight-V100"})
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 
 
@@ -343,7 +343,7 @@ def files_under(root: Path) -> Iterator[str]:
     """Every file below `root` but the user's own folder and what operating systems drop."""
     for path in root.rglob("*"):
         parts = path.relative_to(root).parts
-        if parts[0] == DATA or any(part in _DROPPINGS or part.startswith("._") for part in parts):
+        if parts[0] == DATA or any(part in DROPPINGS or part.startswith("._") for part in parts):
             continue
         if path.is_symlink() or not path.is_dir():
             yield "/".join(parts)
