@@ -23,14 +23,18 @@ from appliance.ingest.sandbox import Sandbox
 from appliance.library.conversations import Conversations
 from appliance.library.store import Library
 from appliance.library.vectors import ExactVectors, Vectors
+from appliance.machine.judge import Report, examine
 from appliance.manifest import Manifest, Model, read_manifest, verify_model
 from appliance.models.catalogue import GeneratorSettings, generator_settings
 from appliance.models.embeds import Embeds
 from appliance.models.generator import Generator
 from appliance.offline.seal import Seal
+from appliance.packs.shelf import Shelf
 
 GUIDE = Path(__file__).resolve().parent / "guide"
 GUIDE_COLLECTION = "guide"
+PACKS = "packs"
+"""The folder of the bundle whose packs are opened by themselves."""
 
 Part = TypeVar("Part")
 
@@ -69,7 +73,7 @@ class Lazy(Generic[Part]):
 class Appliance:
     """The parts of one run, put together. Close it when done."""
 
-    def __init__(self, settings: Settings, manifest: Manifest, library: Library, seal: Seal, *, serving: bool) -> None:
+    def __init__(self, settings: Settings, manifest: Manifest, library: Shelf, seal: Seal, *, serving: bool) -> None:
         self.settings = settings
         self.manifest = manifest
         self.library = library
@@ -82,6 +86,8 @@ class Appliance:
         self.asker = Asker(library, self.vectors, self.embedder, self.generator)
         self.ingest = Ingest(library, self.embedder, self.sandbox)
         self.conversations = Conversations(library)
+        self.machine: Report | None = None
+        """What will be slow or go wrong on this machine; None until `warm_up` has looked."""
         self.jobs: Jobs | None = Jobs(self.ingest, settings.inbox, after=self._index) if serving else None
         self._closing = threading.Event()
 
@@ -123,22 +129,22 @@ class Appliance:
         self.library.close()
 
     def _warm_up(self) -> None:
-        for load in (self.asker.prepare_search, self.asker.prepare_answers):
+        # What is known at once is said at once: a model that doesn't fit into the memory may never be there.
+        self.machine = examine(self.settings, self.manifest, measure=False)
+        for load in (self.asker.prepare_search, self.library.check_packs, self.asker.prepare_answers):
             try:
                 load()
             except HaversackError:
                 continue  # the state holds the sentence, and the page shows it
+        if not self._closing.is_set():  # the disks are measured last: the models need them more
+            self.machine = examine(self.settings, self.manifest, before=self.machine.machine.memory)
 
     def _index(self, collection_id: int) -> None:
         if isinstance(self.vectors, Vectors) and not self._closing.is_set():
             self.vectors.refresh(collection_id)
 
     def _load_embedder(self) -> Embeds:
-        from appliance.models.embedder import Embedder  # onnxruntime takes 0.3 s to import: not before the page answers
-
-        model = self.manifest.model("embedder")
-        verify_model(self.manifest, model)
-        return Embedder(self.manifest.folder(model), model, self.settings.usable_threads)
+        return load_embedder(self.settings, self.manifest)
 
     def _load_generator(self) -> Generator:
         model = self.manifest.model("generator")
@@ -152,9 +158,28 @@ def open_appliance(settings: Settings, *, write: bool, purpose: str, seal: Seal,
     Raises the bundle's and the library's errors.
     """
     manifest = read_manifest(settings.bundle)
-    embedder = manifest.model("embedder")
-    library = Library.open(settings.home, write=write, purpose=purpose, fingerprint=fingerprint(embedder))
+    library = open_library(settings, write=write, purpose=purpose, embedder=fingerprint(manifest.model("embedder")))
     return Appliance(settings, manifest, library, seal, serving=serving)
+
+
+def open_library(settings: Settings, *, write: bool, purpose: str = "", embedder: str | None = None) -> Shelf:
+    """The library, and the packs beside it. `embedder`: the bundle's fingerprint; without, packs are measured by the library's own."""
+    library = Shelf.open(settings.home, write=write, purpose=purpose, fingerprint=embedder)
+    try:
+        library.look(settings.bundle / PACKS, embedder or library.embedder())
+    except BaseException:
+        library.close()
+        raise
+    return library
+
+
+def load_embedder(settings: Settings, manifest: Manifest) -> Embeds:
+    """Raises ModelMissing, BundleAltered, EmbedderFailed."""
+    from appliance.models.embedder import Embedder  # onnxruntime takes 0.3 s to import: not before the page answers
+
+    model = manifest.model("embedder")
+    verify_model(manifest, model)
+    return Embedder(manifest.folder(model), model, settings.usable_threads)
 
 
 def fingerprint(embedder: Model) -> str:

@@ -16,6 +16,8 @@ from appliance.library.backup import restore as read_backup
 from appliance.library.health import REBUILD
 from appliance.library.health import check as check_library
 from appliance.library.store import Library
+from appliance.machine.judge import Report, examine
+from appliance.machine.words import lines
 from appliance.manifest import Manifest, differences, read_manifest
 from appliance.offline.seal import Seal
 from appliance.runtime import library_status
@@ -51,7 +53,7 @@ def status(settings: Settings, given: argparse.Namespace) -> int:
         problem = None
     except BundleError as error:
         manifest, problem = None, str(error)
-    with Library.open(settings.home, write=False) as library:
+    with open_library(settings, write=False) as library:
         data = library_status(settings, library, manifest)
     data["bundle_problem"] = problem
     print(settings.place, file=sys.stderr)
@@ -68,7 +70,7 @@ def status(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def check(settings: Settings, given: argparse.Namespace) -> int:
-    """Everything that can be wrong, looked at: every byte of the bundle, the library, the silence."""
+    """Everything that can be wrong, looked at: every byte of the bundle, the library, the silence, the machine."""
     seal = Seal.prepare()
     try:
         seal.close_network()
@@ -80,19 +82,22 @@ def check(settings: Settings, given: argparse.Namespace) -> int:
             with Library.open(settings.home, write=True, purpose="check --repair") as library:
                 library.rebuild_keywords()
                 findings = check_library(library)
+        report = _check_machine(settings)
         data: dict[str, Any] = {
             "network": {"seal": seal.sentence, "level": seal.level, "self_test": [asdict(attempt) for attempt in attempts]},
             "bundle": bundle_findings,
             "library": [asdict(finding) for finding in findings],
+            "machine": {"facts": asdict(report.machine), "findings": [asdict(finding) for finding in report.findings]},
         }
     finally:
         seal.close()
     leaks = [attempt for attempt in attempts if not attempt.refused]
-    bad = [finding for finding in findings if finding.severity == "error"]
+    bad = [finding for finding in (*findings, *report.findings) if finding.severity == "error"]
     if given.json:
         print(json.dumps(data, ensure_ascii=False))
     else:
         _print_check(data)
+        _print_machine(report)
     return bundle_code or (1 if leaks or bad else 0)
 
 
@@ -106,6 +111,23 @@ def _check_bundle(settings: Settings) -> tuple[int, list[dict[str, str]]]:
     return code, [{"path": item.path, "state": item.state, "sentence": f"{item.path} is {item.state}."} for item in found]
 
 
+def _check_machine(settings: Settings) -> Report:
+    try:
+        manifest: Manifest | None = read_manifest(settings.bundle)
+    except BundleError:
+        manifest = None  # what is wrong with it is said of the bundle
+    holder = Library.holder(settings.home)
+    return examine(settings, manifest, loaded=bool(holder and holder.url))
+
+
+def _print_machine(report: Report) -> None:
+    for number, (name, words) in enumerate(lines(report.machine)):
+        print(f"{'' if number else 'Machine':<9}{name + ':':<11}{words}")
+    for finding in report.findings:
+        print(f"         {finding.severity}: {finding.sentence} {finding.advice}")
+    sys.stdout.flush()
+
+
 def _print_check(data: dict[str, Any]) -> None:
     print(f"Network  {data['network']['seal']}")
     for attempt in data["network"]["self_test"]:
@@ -116,4 +138,3 @@ def _print_check(data: dict[str, Any]) -> None:
     print("Library  " + ("whole" if not data["library"] else ""))
     for finding in data["library"]:
         print(f"         {finding['sentence']} {finding['advice']}")
-    sys.stdout.flush()

@@ -37,6 +37,7 @@ def routes(appliance: Appliance) -> Blueprint:
                 "quantisation": settings.quantisation,
                 "context": settings.context,
             },
+            "machine": to_json(appliance.machine.findings) if appliance.machine else None,
             "waiting": generator.waiting if generator else 0,
             "index": {str(one.id): vectors.state(one.id) if isinstance(vectors, Vectors) else "exact" for one in collections},
         }
