@@ -101,10 +101,28 @@ def build_parser() -> argparse.ArgumentParser:
     remove.add_argument("name")
     remove.add_argument("--collection", required=True, metavar="NAME")
 
+    packs = commands.add_parser("pack", help="collections as single files: make, open, merge, list, close").add_subparsers(dest="action", required=True)
+    create = packs.add_parser("create", parents=[printing], help="write a collection into one signed file")
+    create.add_argument("collection", metavar="COLLECTION")
+    create.add_argument("file", metavar="FILE")
+    create.add_argument("--without-originals", action="store_true", help="only texts, vectors and keywords: pages can't be shown as pictures")
+    create.add_argument("--key", metavar="KEYFILE", help="sign with this key instead of the library's own")
+    opening = packs.add_parser("open", parents=[printing], help="read a pack where it lies, now and at every start")
+    merging = packs.add_parser("merge", parents=[printing], help="copy a pack's documents into a collection")
+    merging.add_argument("--collection", metavar="NAME", help="into this one; the pack's own name unless told")
+    for command in (opening, merging):
+        command.add_argument("file", metavar="FILE")
+        command.add_argument("--re-embed", action="store_true", help="embed it again where it was made with another embedding model")
+    packs.add_parser("list", parents=[printing], help="the packs that are open, and those on the bundle")
+    packs.add_parser("close", parents=[printing], help="don't read a pack any more; its file stays").add_argument("name", metavar="NAME")
+
     commands.add_parser("backup", parents=[printing], help="write the whole library into one file").add_argument("file", metavar="FILE")
     commands.add_parser("restore", parents=[printing], help="bring a library back from a backup").add_argument("file", metavar="FILE")
     check = commands.add_parser("check", parents=[printing], help="check bundle, library and silence, and say what is wrong")
     check.add_argument("--repair", action="store_true", help="make damaged keyword indexes again from the texts")
+    update = commands.add_parser("update", parents=[printing], help="bring the bundle up to a newer one, or by a delta")
+    update.add_argument("source", metavar="BUNDLE", help="the newer bundle's folder, or a delta's file")
+    update.add_argument("--allow-downgrade", action="store_true", help="take an older bundle, too")
     commands.add_parser("status", parents=[printing], help="what is where, and whether a page is being served")
     return parser
 
@@ -129,9 +147,11 @@ _COMMANDS = {
     "search": _Command("asking", "search"),
     "collections": _Command("keeping", "collections"),
     "documents": _Command("keeping", "documents"),
+    "pack": _Command("packs", "pack"),
     "backup": _Command("upkeep", "backup"),
     "restore": _Command("upkeep", "restore"),
     "check": _Command("upkeep", "check"),
+    "update": _Command("updating", "update"),
     "status": _Command("upkeep", "status"),
 }
 

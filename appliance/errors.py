@@ -322,7 +322,7 @@ class BundleOlder(StickError):
 
 
 class BundleOther(StickError):
-    """The bundle at {path} is {there}, and what was to take its place is {offered}. {advice}"""
+    """The bundle at {path} is {there}, and what is offered is {offered}. {advice}"""
 
     status = 409
 
@@ -412,7 +412,7 @@ class PackGone(PackError):
 
 
 class PackReadOnly(PackError):
-    """{name!r} is a pack, and packs are not changed. Take another collection, or copy the pack into one with `haversack pack merge FILE`."""
+    """{name!r} is a pack, and packs are not changed. Copy it into a collection with `haversack pack merge`, or close it with `haversack pack close`."""
 
 
 class PackOfAnotherEmbedder(PackError):

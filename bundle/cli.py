@@ -15,6 +15,7 @@ from bundle import TOOL, VERSION
 from bundle.progress import Progress, size_text
 from bundle.sources import Resolved, cache_folder
 from bundle.spec import Spec, profiles, read_spec
+from bundle.stick import commands as stick
 
 _INTERRUPTED = 130
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=TOOL, description="Makes the bundle that a laptop without a network carries.")
     parser.add_argument("--version", action="version", version=f"{TOOL} {VERSION}")
-    commands = parser.add_subparsers(metavar="plan | build | verify", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--profile", default="starter", help=f"what goes in: {', '.join(profiles())}, or a TOML file (default: starter)")
     common.add_argument("--output", type=Path, help="where the bundle goes (default: dist/PROFILE)")
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="the bundle (default: the profile's)")
     verify.add_argument("--json", action="store_true", help="the same for programs")
     verify.set_defaults(run=_verify)
+    stick.add(commands)
     return parser
 
 
