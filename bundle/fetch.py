@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterable
+import time
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 
 from appliance.errors import NoSpace
 from bundle.progress import Progress, size_text
-from bundle.sources import Fetched, Resolved, source_for
+from bundle.sources import Download, Fetched, Resolved, Stopped, source_for
 from bundle.spec import Spec
 
 # An embedder's folder holds, while it is prepared, the original, the exported graph and the quantised one.
-_GROWTH = {"embedder": 3.5, "generator": 1.0}
+_GROWTH = {"embedder": 3.5}
+# More than a few don't make a line faster, and each has its own share of a server's patience.
+_AT_ONCE = 4
+_LOOK_SECONDS = 0.2
+_GRACE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +44,9 @@ def space_for(resolved: Iterable[Resolved]) -> Space:
     items = tuple(resolved)
     return Space(
         download=sum(one.download - one.cached for one in items),
-        build=sum(int(one.unpacked * _GROWTH[one.item.role]) for one in items),
+        build=sum(int(one.unpacked * _GROWTH.get(one.item.role, 1.0)) for one in items),
         # int8 keeps a quarter of an embedder's fp32 weights.
-        bundle=sum(one.unpacked if one.item.role == "generator" else one.unpacked // 4 for one in items),
+        bundle=sum(one.unpacked // 4 if one.item.role == "embedder" else one.unpacked for one in items),
     )
 
 
@@ -57,21 +65,66 @@ def check_space(resolved: Iterable[Resolved], cache: Path, output: Path) -> None
 
 
 def fetch(resolved: Iterable[Resolved], cache: Path, into: Path, progress: Progress) -> tuple[Fetched, ...]:
-    """Each item's files under `into`/<id>, checked. Interrupted, what is complete stays in the cache. Raises BuildError."""
+    """Each item's files under `into`/<id>, checked. Interrupted, what came stays in the cache. Raises BuildError."""
+    items = [(one, source_for(one.item, cache)) for one in resolved]
+    with _room(cache, sum(one.download - one.cached for one, _ in items)):
+        _bring([download for one, source in items for download in source.downloads(one)], progress)
     fetched = []
-    for one in resolved:
+    for one, source in items:
         folder = into / one.item.id
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        progress.begin(one.item.title, max(1, one.download - one.cached))
-        try:
-            fetched.append(source_for(one.item, cache).fetch(one, folder, progress.add))
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise NoSpace(path=into, free=size_text(shutil.disk_usage(into).free), needed=size_text(one.download + one.unpacked)) from error
-            raise
-        progress.end()
+        with _room(into, one.unpacked), progress.bars(one.unpacked) as bars:
+            fetched.append(source.fetch(one, folder, bars.file(one.item.title, one.unpacked)))
     return tuple(fetched)
+
+
+def _bring(downloads: Collection[Download], progress: Progress) -> None:
+    """Several at once, until all are here, one fails, or Ctrl-C is pressed; then the others end too, and what they have stays."""
+    if not downloads:
+        return
+    waiting, failures, stop = deque(downloads), deque[BaseException](), Event()
+    with progress.bars(sum(one.size for one in downloads), sum(one.have for one in downloads)) as bars:
+
+        def work() -> None:
+            while not stop.is_set():
+                try:
+                    download = waiting.popleft()
+                except IndexError:
+                    return
+                try:
+                    download.run(bars.file(download.title, download.size, download.have), stop)
+                except BaseException as error:
+                    failures.append(error)
+                    stop.set()
+
+        threads = [Thread(target=work, daemon=True) for _ in range(min(_AT_ONCE, len(downloads)))]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                while thread.is_alive() and not stop.is_set():
+                    thread.join(_LOOK_SECONDS)
+        finally:
+            stop.set()
+            # One that waits for a silent server notices late; it is a daemon, and its lock ends with it.
+            until = time.monotonic() + _GRACE_SECONDS
+            for thread in threads:
+                thread.join(max(0.0, until - time.monotonic()))
+    if failures:
+        raise next((error for error in failures if not isinstance(error, Stopped)), failures[0])
+
+
+@contextmanager
+def _room(where: Path, needed: int) -> Iterator[None]:
+    """A disk that fills up in spite of the plan, as NoSpace."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        place = _existing(where)
+        raise NoSpace(path=place, free=size_text(shutil.disk_usage(place).free), needed=size_text(needed)) from error
 
 
 def _existing(path: Path) -> Path:

@@ -1,14 +1,15 @@
-"""What a build says while it works: bytes, rate and time left, on stderr."""
+"""What a build says while it works, on stderr."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
 
-_PLAIN_SECONDS = 1.0
-_TERMINAL_SECONDS = 0.1
+if TYPE_CHECKING:
+    from bundle.bars import Bars
 
 
 def size_text(count: int) -> str:
@@ -28,41 +29,21 @@ def time_text(seconds: float) -> str:
 
 
 class Progress:
-    """One line that grows on a terminal; elsewhere a plain line a second at most."""
+    """The steps by name; and bars for what takes long."""
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stderr
         self._clock = clock
-        self._terminal = self._stream.isatty()
-        self._title, self._total, self._done = "", 0, 0
-        self._began = self._shown = clock()
 
     def say(self, line: str) -> None:
         """A line of its own: the name of the step."""
-        self._write(line + "\n")
-
-    def begin(self, title: str, total: int) -> None:
-        self._title, self._total, self._done = title, total, 0
-        self._began = self._clock()
-        self._shown = self._began
-
-    def add(self, count: int) -> None:
-        self._done += count
-        now = self._clock()
-        if now - self._shown >= (_TERMINAL_SECONDS if self._terminal else _PLAIN_SECONDS):
-            self._shown = now
-            self._write(self.line(now) + ("" if self._terminal else "\n"))
-
-    def end(self) -> None:
-        now = self._clock()
-        if self._done:
-            self._write(f"  {self._title}: {size_text(self._done)} in {time_text(now - self._began)}\n")
-
-    def line(self, now: float) -> str:
-        rate = self._done / max(now - self._began, 1e-3)
-        left = f", {time_text((self._total - self._done) / rate)} left" if rate and self._total > self._done else ""
-        return f"  {self._title}: {size_text(self._done)} of {size_text(self._total)}, {size_text(int(rate))}/s{left}"
-
-    def _write(self, text: str) -> None:
-        self._stream.write(("\r\x1b[K" if self._terminal else "") + text)
+        self._stream.write(line + "\n")
         self._stream.flush()
+
+    @contextmanager
+    def bars(self, size: int, have: int = 0) -> Iterator[Bars]:
+        """Bars for files that are worked on at once, and one for all of them: `size` bytes, of which `have` are here."""
+        from bundle.bars import Bars  # rich takes its time, and steps that only say their name don't need it
+
+        with Bars(self._stream, self._clock, size, have) as bars:
+            yield bars

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from threading import Event
 from typing import Protocol
 
 from appliance.errors import SourceUnsafe
@@ -22,7 +23,11 @@ SETTINGS = (".json", ".txt", ".model", ".jinja")
 """Tokenizers and settings; `.model` is sentencepiece's."""
 
 Report = Callable[[int], None]
-"""Called with the bytes that have come since the last call."""
+"""Called with the bytes that have come since the last call; fewer than none where some had to be thrown away."""
+
+
+class Stopped(Exception):
+    """This transfer was told to stop: another one failed, or Ctrl-C was pressed. What it has is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,24 @@ class Fetched:
     notices: tuple[Path, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file that is still to come into the cache. Several may run at once, in threads."""
+
+    title: str
+    size: int
+    have: int
+    """Bytes of it that an earlier build left."""
+    run: Callable[[Report, Event], None]
+    """Brings it; ends with Stopped soon after the event is set. Raises what `Source.fetch` raises."""
+
+
 class Source(Protocol):
     def resolve(self, item: Item) -> Resolved:
         """Pin the item. Raises SourceMissing, SourceRefused, SourceUnreachable, SourceUnsafe, SourceAltered, TokenRefused."""
+
+    def downloads(self, resolved: Resolved) -> tuple[Download, ...]:
+        """What is still to come into the cache."""
 
     def fetch(self, resolved: Resolved, into: Path, report: Report) -> Fetched:
         """Bring it into the empty folder `into`, what is cached not again. Raises the same, and SourceAltered."""

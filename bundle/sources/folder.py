@@ -9,7 +9,7 @@ from pathlib import Path
 
 from appliance.errors import SourceAltered, SourceMissing, SourceUnsafe
 from appliance.manifest import sha256_of
-from bundle.sources import Fetched, Report, Resolved, SourceFile, carried, is_notice, safe_name
+from bundle.sources import Download, Fetched, Report, Resolved, SourceFile, carried, is_notice, safe_name
 from bundle.spec import FolderSource, Item
 
 _BLOCK = 4 << 20
@@ -28,6 +28,9 @@ class Folder:
         size = sum(file.size for file in files)
         content = hashlib.sha256(json.dumps([(file.path, file.digest) for file in files]).encode()).hexdigest()
         return Resolved(item, item.licence, {"kind": "folder", "name": path.name, "sha256": content}, files, size, size, size)
+
+    def downloads(self, resolved: Resolved) -> tuple[Download, ...]:
+        return ()
 
     def fetch(self, resolved: Resolved, into: Path, report: Report) -> Fetched:
         path = _path(resolved.item)

