@@ -9,6 +9,7 @@ resolve() {
 torch=$(mktemp)
 trap 'rm -f "$torch"' EXIT
 echo torch >"$torch"
-resolve --excludes requirements-excluded.in requirements.in --output-file requirements.lock
+# --universal: the same lock for every platform that a bundle can be built for, with markers where they differ.
+resolve --universal --python-version 3.11 --excludes requirements-excluded.in requirements.in --output-file requirements.lock
 resolve --excludes "$torch" --constraints requirements.lock requirements-build.in --output-file requirements-build.lock
 resolve --excludes "$torch" --constraints requirements-build.lock requirements-test.in --output-file requirements-test.lock

@@ -1,4 +1,4 @@
-"""The child process that holds the language model: `python -m appliance.models.child FILE CONTEXT THREADS`.
+"""The child process that holds the language model: `python -m appliance.models.child FILE CONTEXT THREADS [VARIANT]`.
 
 llama.cpp aborts on a bad file, and a full memory gets it killed: that must cost one answer, not the appliance. The main thread
 reads prompts and writes answers, one after the other; a second thread takes requests from stdin meanwhile, so that a cancel
@@ -37,18 +37,19 @@ class Child:
         self._engine: Engine
         self._template: ChatTemplate
 
-    def run(self, file: Path, context: int, threads: int) -> int:
+    def run(self, file: Path, context: int, threads: int, variant: str = "") -> int:
         started = time.perf_counter()
         threading.Thread(target=self._listen, daemon=True).start()
         try:
-            self._engine = Engine(file, context, threads, physical_cores())
+            self._engine = Engine(file, context, threads, physical_cores(), variant)
             begin, end = self._engine.special_texts()
             self._template = ChatTemplate(self._engine.metadata("tokenizer.chat_template"), bos=begin, eos=end)
         except (EngineFailed, TemplateFailed) as error:
             self._send(0, "failed", detail=str(error))
             return 1
         self._loaded.set()
-        self._send(0, "ready", context=self._engine.context, load_ms=round(1000 * (time.perf_counter() - started)), resident_bytes=_resident())
+        took = round(1000 * (time.perf_counter() - started))
+        self._send(0, "ready", context=self._engine.context, variant=self._engine.variant, load_ms=took, resident_bytes=_resident())
         while True:
             request = self._queue.get()
             if request["do"] == "count":  # it came while the model was still loading
@@ -163,7 +164,7 @@ def main() -> int:
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent says when to end
-    return Child(sys.stdin.buffer, replies).run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    return Child(sys.stdin.buffer, replies).run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
 
 
 if __name__ == "__main__":

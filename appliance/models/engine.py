@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ _WORTH_KEEPING = 256
 _ABORTED = 2
 _FLASH_ATTENTION_ON = 1
 _ERROR = 4  # the numbering of ggml.h; the binding's own table is one off
+_LOADED = re.compile(r"loaded CPU backend from .*ggml-cpu-(\w+)\.")
 
 
 class EngineFailed(Exception):
@@ -43,15 +45,18 @@ class Stopped(Exception):
 class Engine:
     """One model and one context. Not for several threads, but for `tokens` and `stop`."""
 
-    def __init__(self, file: Path, context: int, threads: int, cores: int) -> None:
+    def __init__(self, file: Path, context: int, threads: int, cores: int, variant: str = "") -> None:
         """Load the model: `threads` read prompts, and up to `cores` of them write, as many as the model's size is worth.
 
+        `variant` names the processor whose instructions are used (processors.py); llama.cpp chooses where none is named.
         Raises EngineFailed with llama.cpp's own reason.
         """
+        self.variant = variant
         self._log: deque[str] = deque(maxlen=20)
         self._stopping = False
         self._keep = [llama.llama_log_callback(self._on_log), llama.ggml_abort_callback(lambda _: self._stopping)]
         llama.llama_log_set(self._keep[0], None)
+        self._load_backend(variant)
         llama.llama_backend_init()
         # The defaults map the file into memory, so that its pages are shared and need no second copy.
         self._model: Any = llama.llama_model_load_from_file(os.fsencode(file), llama.llama_model_default_params())
@@ -76,6 +81,27 @@ class Engine:
         self._read: list[int] = []
         """Tokens in the cache that were read in whole chunks, and so can be used again with the very same result."""
         self._prefixes = Prefixes(_SNAPSHOT_BYTES)
+
+    def _load_backend(self, variant: str) -> None:
+        """Register the code for this processor, where llama.cpp was built with one library for each kind.
+
+        Through libllama's own handle: the binding's `_ggml.libggml` is another copy, whose registry libllama does not see (research/packaging.md §2).
+        """
+        own = Path(llama.__file__).parent
+        folder = next((place for place in (own / "lib", own.parent / "bin") if any(place.glob("*ggml-cpu-*"))), None)
+        if folder is None:
+            return  # built for one kind of processor, inside libllama
+        library: Any = llama._lib
+        if not variant:
+            library.ggml_backend_load_all_from_path.argtypes = [ctypes.c_char_p]
+            library.ggml_backend_load_all_from_path.restype = None
+            library.ggml_backend_load_all_from_path(os.fsencode(folder))
+            return
+        file = next(iter(folder.glob(f"*ggml-cpu-{variant}.*")), None)
+        library.ggml_backend_load.argtypes = [ctypes.c_char_p]
+        library.ggml_backend_load.restype = ctypes.c_void_p
+        if file is None or not library.ggml_backend_load(os.fsencode(file)):
+            raise EngineFailed(f"this processor can't run llama.cpp's code for {variant}")
 
     def stop(self) -> None:
         """From any thread: let a running `read` end with Stopped within a second. `read` calls after it are not touched."""
@@ -199,8 +225,10 @@ class Engine:
             size = -length
 
     def _on_log(self, level: int, text: bytes, _: object) -> None:
+        if found := _LOADED.search(line := text.decode("utf-8", "replace")):
+            self.variant = found[1]
         if level == _ERROR:
-            self._log.append(text.decode("utf-8", "replace").strip())
+            self._log.append(line.strip())
 
     def _reason(self, what: str) -> str:
         first = next((line for line in self._log if line), "")

@@ -17,6 +17,7 @@ from appliance.errors import GeneratorFailed, PromptTooLong
 from appliance.manifest import Model
 from appliance.models.catalogue import GeneratorSettings, generator_settings
 from appliance.models.process import ModelProcess
+from appliance.models.processors import variants
 from appliance.models.protocol import Done, GeneratorEvent, Message, Piece, Reading, Waiting, pack
 
 __all__ = ["Done", "Generator", "GeneratorEvent", "Message", "Piece", "Reading", "Waiting"]
@@ -38,6 +39,7 @@ class Generator:
         self._turn = threading.Condition()
         self._line: list[int] = []
         self._process: ModelProcess | None = None
+        self._variants = list(variants())
         self._closed = False
 
     @property
@@ -63,6 +65,12 @@ class Generator:
         process = self._process
         return process.resident_bytes if process else 0
 
+    @property
+    def variant(self) -> str:
+        """The kind of processor whose instructions are used ("haswell"); empty before the model is loaded, or where there is only one."""
+        process = self._process
+        return process.variant if process else ""
+
     def start(self, beginning: Sequence[Message] = ()) -> None:
         """Load the model and read `beginning` ahead (say, the system message), so that the first question finds it in memory.
 
@@ -79,12 +87,13 @@ class Generator:
     def count_tokens(self, prompts: Sequence[Sequence[Message]]) -> list[int]:
         """`prompt_tokens` of several prompts in one go (about 1 ms each), even while an answer is being written."""
         number = next(self._numbers)
-        process = self._child()
-        replies = process.ask(number, {"do": "count", "prompts": [pack(messages) for messages in prompts]})
-        reply = replies.get()
-        if reply["is"] != "counts":
-            raise GeneratorFailed(detail=reply["detail"])
-        return [int(count) for count in reply["counts"]]
+        while True:
+            process = self._child()
+            reply = process.ask(number, {"do": "count", "prompts": [pack(messages) for messages in prompts]}).get()
+            if reply["is"] == "counts":
+                return [int(count) for count in reply["counts"]]
+            if not self._try_older(process):
+                raise GeneratorFailed(detail=reply["detail"])
 
     def generate(
         self, messages: Sequence[Message], *, max_tokens: int, cancel: threading.Event, stop: Sequence[str] = (), seed: int = 0
@@ -103,23 +112,25 @@ class Generator:
             if cancel.is_set():
                 yield Done(0, 0, 0, "cancelled")
                 return
-            process = self._child()
-            replies = process.ask(
-                number,
-                {
-                    "do": "generate",
-                    "messages": pack(messages),
-                    "max_tokens": max_tokens,
-                    "stop": list(stop),
-                    "temperature": self.settings.temperature,
-                    "seed": seed,
-                },
-                finished=lambda: self._leave(number),
-            )
-            try:
-                yield from self._listen(number, process, replies, cancel)
-            finally:
-                process.forget(number)
+            request = {
+                "do": "generate",
+                "messages": pack(messages),
+                "max_tokens": max_tokens,
+                "stop": list(stop),
+                "temperature": self.settings.temperature,
+                "seed": seed,
+            }
+            while True:
+                process = self._child()
+                replies = process.ask(number, request, finished=lambda: self._leave(number))
+                try:
+                    yield from self._listen(number, process, replies, cancel)
+                    return
+                except GeneratorFailed:
+                    if not self._try_older(process):
+                        raise
+                finally:
+                    process.forget(number)
         finally:
             self._leave(number)
 
@@ -182,5 +193,15 @@ class Generator:
             if self._closed:
                 raise GeneratorFailed(detail="Haversack is closing")
             if self._process is None or self._process.ended:
-                self._process = ModelProcess(self._file, self.settings.context, self._threads)
+                self._process = ModelProcess(self._file, self.settings.context, self._threads, self._variants[0])
             return self._process
+
+    def _try_older(self, process: ModelProcess) -> bool:
+        """Whether an older kind of processor is worth a try: this one died of an illegal instruction before it had said anything."""
+        with self._turn:
+            if not process.too_new or len(self._variants) == 1:
+                return False
+            if process is self._process:
+                del self._variants[0]
+                self._process = None
+            return True

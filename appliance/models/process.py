@@ -29,12 +29,15 @@ _DEATHS: dict[int, str] = {
 }
 
 
+_ILLEGAL = (-signal.SIGILL, 0xC000001D)  # the second is Windows'
+
+
 class ModelProcess:
     """One child. `ask` never fails: a dead child answers `failed` with the reason."""
 
-    def __init__(self, file: Path, context: int, threads: int) -> None:
+    def __init__(self, file: Path, context: int, threads: int, variant: str = "") -> None:
         # -P: the folder that the user happens to stand in is no place to import Python from.
-        self._command = [sys.executable, "-P", "-m", "appliance.models.child", str(file), str(context), str(threads)]
+        self._command = [sys.executable, "-P", "-m", "appliance.models.child", str(file), str(context), str(threads), variant]
         self._pending: dict[int, tuple[Replies, Callable[[], None] | None]] = {}
         self._lock = threading.Lock()
         self._sending = threading.Lock()
@@ -44,6 +47,10 @@ class ModelProcess:
         self._closed = False
         self.ready = False
         self.resident_bytes = 0
+        self.variant = ""
+        """The kind of processor whose instructions llama.cpp uses; empty until it is ready, or where it was built for one kind only."""
+        self.too_new = False
+        """True when it died of an instruction that this processor doesn't have, before it was ready."""
         started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(started,), name="generator", daemon=True)
         self._thread.start()
@@ -109,13 +116,14 @@ class ModelProcess:
         for line in child.stdout or ():
             reply = json.loads(line)
             if reply["is"] == "ready":
-                self.ready, self.resident_bytes = True, reply["resident_bytes"]
+                self.ready, self.resident_bytes, self.variant = True, reply["resident_bytes"], reply["variant"]
             elif reply["id"] == 0:
                 refusal = reply["detail"]
             else:
                 self._route(reply)
         code = child.wait()
         errors.join(1)
+        self.too_new = not self.variant and code in _ILLEGAL
         for pipe in (child.stdin, child.stdout, child.stderr):
             if pipe:
                 with contextlib.suppress(OSError):

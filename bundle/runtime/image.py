@@ -1,0 +1,194 @@
+"""One platform's runtime: interpreter + packages + llama.cpp → trimmed → one archive, kept in the cache by what it was made from."""
+
+from __future__ import annotations
+
+import compileall
+import hashlib
+import json
+import platform as this_platform
+import py_compile
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import RuntimeIncomplete
+from appliance.manifest import sha256_of
+from bundle.plan import RuntimePlan
+from bundle.runtime import packages
+from bundle.runtime.archive import folder_size, pack
+from bundle.runtime.interpreter import Interpreter, archived_interpreter, gather_libraries, host_interpreter, oldest_libc, place
+from bundle.runtime.platforms import PLATFORMS, Platform
+from bundle.software import Software, interpreter, native, software_in
+from bundle.spec import Spec, host_platform
+
+RECIPE = 2
+"""Grows when the same parts would make another image."""
+_ABOUT = 120_000_000
+"""Bytes of an archive that was not made yet: linux-x64 with CPython 3.11 came to this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A runtime archive in the cache, and what the manifest, the notices and the SBOM say of it."""
+
+    platform: str
+    archive: Path
+    provider: str
+    python: str
+    libc: str
+    tested: bool
+    unpacked: int
+    software: tuple[Software, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an image will be made of, all of it here but the packages, which uv brings."""
+
+    platform: Platform
+    provider: str
+    interpreter: Interpreter
+    wheel: Path
+
+    @property
+    def key(self) -> str:
+        lock = sha256_of(packages.LOCK)
+        made_of = [RECIPE, self.platform.name, self.provider, self.interpreter.origin, lock, sha256_of(self.wheel)]
+        return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
+
+
+def plan_runtimes(spec: Spec, cache: Path) -> tuple[RuntimePlan, ...]:
+    """For each platform of the spec what is missing, and about how large it will be. Fetches metadata only."""
+    return tuple(_plan(spec, name, cache) for name in spec.platforms)
+
+
+def parts(spec: Spec, name: str) -> Parts:
+    """Everything that the platform's image is made of. Raises RuntimeIncomplete naming what is missing."""
+    platform = PLATFORMS[name]
+    wheel = packages.find_wheel(platform, spec.wheels)
+    if wheel is None or not wheel.is_file():
+        raise RuntimeIncomplete(platform=name, detail=f"it lacks a llama.cpp wheel; {_wheel_advice(name)}")
+    return Parts(platform, spec.provider, _interpreter(spec, name), wheel)
+
+
+def make(spec: Spec, name: str, cache: Path) -> Image:
+    """The image of a platform, from the cache where it was made before. Raises RuntimeIncomplete, SoftwareRefused."""
+    made = parts(spec, name)
+    folder = cache / "runtimes"
+    archive, record = folder / f"{name}-{made.key}.tar.gz", folder / f"{name}-{made.key}.json"
+    known = _read(record, archive)
+    if known is not None:
+        return known
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as own:
+        image = Path(own) / "image"
+        described = _fill(made, image)
+        pack(image, archive)
+        result = Image(name, archive, made.provider, made.interpreter.version, described[0], _is_host(made), folder_size(image), described[1])
+    note = record.with_suffix(".part")
+    note.write_text(json.dumps({"sha256": sha256_of(archive), "image": asdict(result) | {"archive": archive.name}}), encoding="utf-8")
+    note.replace(record)
+    return result
+
+
+def _fill(made: Parts, image: Path) -> tuple[str, tuple[Software, ...]]:
+    """Put the parts into `image`; the oldest libc that runs it, and the software that is in it."""
+    target, python = made.platform, made.interpreter
+    if made.provider == "system":
+        site = image / "packages"
+        site.mkdir(parents=True)
+    else:
+        place(python, target, image)
+        site = image / target.packages(python.minor)
+    packages.install(target, python.minor, site)
+    packages.add_llama(made.wheel, target, site)
+    software = software_in(site, target.name)
+    if made.provider != "system":
+        software += (interpreter(image / "python", python.version, target.name),)
+    packages.trim(site)
+    if python.file is None and made.provider == "host":
+        software += native(gather_libraries(image), target.name)
+    _compile(image, python.minor)
+    return oldest_libc(image), software
+
+
+def _compile(image: Path, minor: str) -> None:
+    """Bytecode beforehand: the first start is then as quick as the others. FAT's coarse times would outdate it, so times don't count."""
+    if minor != ".".join(this_platform.python_version_tuple()[:2]):
+        return  # another version's bytecode is not ours to make; it is made at the first start there
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(str(image), quiet=2, stripdir=str(image), invalidation_mode=mode, workers=0)
+
+
+def _interpreter(spec: Spec, name: str) -> Interpreter:
+    host = name == host_platform()
+    given = next((path for path in spec.interpreters if _is_for(path, name)), None)
+    if spec.provider == "system":
+        return Interpreter(this_platform.python_version(), f"system {'.'.join(this_platform.python_version_tuple()[:2])}")
+    if given is None and spec.provider == "host" and host:
+        return host_interpreter()
+    if given is None:
+        raise RuntimeIncomplete(platform=name, detail="it lacks an interpreter; give a python-build-standalone archive with --interpreter FILE")
+    return archived_interpreter(given, name)
+
+
+_ARCHIVE_NAMES = {
+    "linux-x64": ("x86_64", "linux"),
+    "linux-arm64": ("aarch64", "linux"),
+    "windows-x64": ("x86_64", "windows"),
+    "macos-arm64": ("aarch64", "apple"),
+    "macos-x64": ("x86_64", "apple"),
+}
+
+
+def _is_for(archive: Path, name: str) -> bool:
+    """python-build-standalone names its archives by the compiler's triple: cpython-3.11.9+20240814-x86_64-unknown-linux-gnu-….tar.gz."""
+    return all(word in archive.name for word in _ARCHIVE_NAMES[name])
+
+
+def _is_host(made: Parts) -> bool:
+    """Whether what is made here is also what runs here: then `make test` and whoever builds has run it."""
+    return made.platform.name == host_platform() and made.provider == "host"
+
+
+def _plan(spec: Spec, name: str, cache: Path) -> RuntimePlan:
+    missing = []
+    platform = PLATFORMS[name]
+    python = "3.11"
+    try:
+        python = _interpreter(spec, name).minor
+    except RuntimeIncomplete as error:
+        missing.append(str(error.details["detail"]).removeprefix("it lacks "))
+    wheel = packages.find_wheel(platform, spec.wheels)
+    if wheel is None or not wheel.is_file():
+        missing.append(f"a llama.cpp wheel; {_wheel_advice(name)}")
+    if name != host_platform() and (reason := packages.unavailable(platform, python)):
+        missing.append(reason)
+    size = _ABOUT
+    if not missing:
+        archive = cache / "runtimes" / f"{name}-{parts(spec, name).key}.tar.gz"
+        size = archive.stat().st_size if archive.is_file() else _ABOUT
+    return RuntimePlan(name, spec.provider, tuple(missing), size)
+
+
+def _wheel_advice(name: str) -> str:
+    return "make one with `make setup`" if name == host_platform() else "give one with --wheel FILE"
+
+
+def _read(record: Path, archive: Path) -> Image | None:
+    """What was made before, when both files are whole."""
+    try:
+        data = json.loads(record.read_text(encoding="utf-8"))
+        if sha256_of(archive) != data["sha256"]:
+            return None
+        image: dict[str, Any] = data["image"]
+        software = tuple(_software(entry) for entry in image["software"])
+        return Image(**{**image, "archive": archive, "software": software})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _software(entry: dict[str, Any]) -> Software:
+    texts = tuple((name, text) for name, text in entry["texts"])
+    return Software(**{**entry, "texts": texts, "parts": tuple(_software(part) for part in entry["parts"])})

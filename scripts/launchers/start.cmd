@@ -1,0 +1,139 @@
+@echo off
+rem Starts Haversack from the stick that this file lies on. Nothing is installed: the software is unpacked once into a folder of your own.
+rem   START-Windows.cmd                      the page, in your browser
+rem   START-Windows.cmd ask "..." --collection reports
+rem   --portable                             keep everything on the stick
+rem   --leave-no-trace                       remove the unpacked software at the end, and keep the library on the stick
+rem It prints to stderr alone, so that what haversack prints can be used by other programs.
+setlocal EnableExtensions EnableDelayedExpansion
+set "here=%~dp0"
+set "here=%here:~0,-1%"
+set "platform=windows-x64"
+set "portable=%HAVERSACK_PORTABLE%"
+set "traceless="
+set "arguments="
+
+:argument
+if "%~1"=="" goto arguments_done
+if "%~1"=="--portable" (
+  set "portable=1"
+) else if "%~1"=="--leave-no-trace" (
+  set "traceless=1"
+) else (
+  set arguments=!arguments! %1
+)
+shift
+goto argument
+:arguments_done
+if not defined arguments set "arguments= serve --open"
+if "%arguments:~1,1%"=="-" if not "%arguments%"==" --help" if not "%arguments%"==" --version" if not "%arguments%"==" -h" set "arguments= serve --open%arguments%"
+
+if not exist "%here%\SHA256SUMS" (
+  call :stop "SHA256SUMS is missing beside this file, so nothing here can be checked. Copy the bundle again." 3
+  goto end
+)
+where tar >nul 2>nul
+if errorlevel 1 (
+  call :stop "This Windows has no tar: Windows 10 of 2018 (1803) or newer is needed." 1
+  goto end
+)
+call :listed %platform% base_hash base_file
+call :listed haversack ours_hash ours_file
+if not defined base_file (
+  call :stop "This bundle holds no software for %platform%. Have one built with --platform %platform%." 3
+  goto end
+)
+
+rem --- where to unpack: the user's own folder, the temporary folder, the stick: the first that can be written
+set "own="
+if defined traceless (
+  set "own=%TEMP%\haversack-%RANDOM%%RANDOM%"
+  call :try "!own!"
+) else if defined portable (
+  call :try "%here%\data"
+) else (
+  call :try "%LOCALAPPDATA%\Haversack"
+  if not defined place call :try "%TEMP%\haversack"
+  if not defined place call :try "%here%\data"
+)
+if not defined place (
+  call :stop "There is no place for the software: none of your folders can be written." 1
+  goto end
+)
+if not exist "%place%\runtime\%base_hash:~0,16%" >&2 echo Unpacking the software into %place%\runtime (once, about a minute; the folder can be deleted at any time).
+call :unpack "%base_hash%" "%base_file%"
+if errorlevel 1 goto end
+call :unpack "%ours_hash%" "%ours_file%"
+if errorlevel 1 goto end
+
+set "PYTHONHOME="
+set "PYTHONPATH="
+if not defined HAVERSACK_BUNDLE set "HAVERSACK_BUNDLE=%here%"
+if defined traceless if not defined HAVERSACK_HOME (
+  mkdir "%here%\data" 2>nul
+  if exist "%here%\data\" (
+    set "portable=1"
+  ) else (
+    set "HAVERSACK_HOME=%own%\library"
+    >&2 echo The stick can't be written, and no trace is to be left: what you put in is gone when Haversack stops.
+  )
+)
+if defined portable set "HAVERSACK_PORTABLE=1"
+"%place%\runtime\%base_hash:~0,16%\python\python.exe" -I "%place%\runtime\%ours_hash:~0,16%\haversack.py"%arguments%
+set "code=%ERRORLEVEL%"
+if defined own rmdir /s /q "%own%" 2>nul
+rem A window that was opened by a double click closes at once: what was said must stay readable.
+if not "%code%"=="0" pause >&2
+exit /b %code%
+
+:end
+exit /b %code%
+
+:stop
+>&2 echo %~1
+set "code=%~2"
+pause >&2
+exit /b %code%
+
+:listed
+set "%~2="
+set "%~3="
+for /f "usebackq tokens=1,2" %%a in (`findstr /r /c:"  runtime/%~1-[0-9a-f]*\.tar\.gz$" "%here%\SHA256SUMS"`) do (
+  set "%~2=%%a"
+  set "%~3=%%b"
+)
+if defined %~3 set "%~3=!%~3:/=\!"
+exit /b 0
+
+:try
+mkdir "%~1" 2>nul
+2>nul (>"%~1\.try" echo 1) || exit /b 1
+del "%~1\.try"
+set "place=%~1"
+exit /b 0
+
+:unpack
+set "hash=%~1"
+set "to=%place%\runtime\%hash:~0,16%"
+if exist "%to%\" exit /b 0
+set "found="
+for /f "usebackq skip=1 delims=" %%h in (`certutil -hashfile "%here%\%~2" SHA256`) do if not defined found set "found=%%h"
+set "found=%found: =%"
+if /i not "%found%"=="%hash%" (
+  call :stop "%~2 is not as it was built: the stick is damaged, or somebody changed it. Copy the bundle again." 3
+  exit /b 1
+)
+set "part=%place%\runtime\.unpacking-%RANDOM%%RANDOM%"
+mkdir "%part%"
+tar -xzf "%here%\%~2" -C "%part%" 1>&2
+if errorlevel 1 (
+  rmdir /s /q "%part%"
+  call :stop "%~2 could not be unpacked into %place%. Free some space there and start again." 1
+  exit /b 1
+)
+move "%part%" "%to%" >nul 2>nul
+if not exist "%to%\" (
+  call :stop "%place%\runtime can't be written." 1
+  exit /b 1
+)
+exit /b 0
