@@ -101,7 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     remove.add_argument("name")
     remove.add_argument("--collection", required=True, metavar="NAME")
 
-    packs = commands.add_parser("pack", help="collections as single files: make, open, merge, list, close").add_subparsers(dest="action", required=True)
+    packs = commands.add_parser("pack", help="collections as single files, to be carried").add_subparsers(dest="action", required=True)
     create = packs.add_parser("create", parents=[printing], help="write a collection into one signed file")
     create.add_argument("collection", metavar="COLLECTION")
     create.add_argument("file", metavar="FILE")

@@ -67,6 +67,8 @@ class Collection:
     name: str
     documents: int
     chunks: int
+    pack: bool = False
+    """It lies in a pack: it can be read and asked, and not changed."""
 
 
 @dataclass(frozen=True, slots=True)

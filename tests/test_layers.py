@@ -29,7 +29,9 @@ ALLOWED = {
     "answer": VALUES | {"library", "models"},
     # What a machine needs is in the manifest and in the models' entries there; what a disk is, `carrying` knows.
     "machine": VALUES | {"config", "manifest", "models", "carrying"},
-    "runtime": VALUES | {"config", "manifest", "trust", "offline", "library", "models", "ingest", "answer", "machine"},
+    # A pack is read by the library's code; embedding one again needs the splitter; `carrying` knows how large a file its disk takes.
+    "packs": VALUES | {"library", "models", "ingest", "minisign", "carrying"},
+    "runtime": VALUES | {"config", "manifest", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs"},
 }
 EVERYTHING = {*ALLOWED, "web", "commands", "cli"}
 ONE_IMPORTER = {

@@ -73,11 +73,11 @@ def _run(
         if given.json:
             print(json.dumps(line_as_json(line), ensure_ascii=False), flush=True)
         else:
-            _print_line(line)
+            print_line(line)
     return locked, failed
 
 
-def _print_line(line: IngestLine) -> None:
+def print_line(line: IngestLine) -> None:
     counts = f"{line.pages} pages, {line.chunks} passages" if line.chunks else ""
     print("  ".join(part for part in (_SIGNS[line.status], printable(line.document), counts, line.reason or "") if part), flush=True)
     if line.status in ("indexed", "partial"):

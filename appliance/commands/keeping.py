@@ -11,11 +11,12 @@ from appliance.config import Settings
 from appliance.errors import NoSuchDocument
 from appliance.ingest.hygiene import printable
 from appliance.library.ledger import ledger
-from appliance.library.store import Library
+from appliance.packs.shelf import Shelf
+from appliance.runtime import open_library
 
 
 def collections(settings: Settings, given: argparse.Namespace) -> int:
-    with Library.open(settings.home, write=given.action != "list", purpose=f"collections {given.action}") as library:
+    with open_library(settings, write=given.action != "list", purpose=f"collections {given.action}") as library:
         if given.action == "list":
             _print_collections(library, as_json=given.json)
             return 0
@@ -30,7 +31,7 @@ def collections(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def documents(settings: Settings, given: argparse.Namespace) -> int:
-    with Library.open(settings.home, write=given.action == "remove", purpose=f"documents {given.action}") as library:
+    with open_library(settings, write=given.action == "remove", purpose=f"documents {given.action}") as library:
         collection = library.collection(given.collection)
         if given.action == "remove":
             document = library.find_document(collection.id, name=given.name)
@@ -51,10 +52,11 @@ def documents(settings: Settings, given: argparse.Namespace) -> int:
     return 0
 
 
-def _print_collections(library: Library, *, as_json: bool) -> None:
+def _print_collections(library: Shelf, *, as_json: bool) -> None:
     found = library.collections()
     for collection in found:
-        shown = f"{printable(collection.name)}  {collection.documents} documents, {collection.chunks} passages"
+        pack = ", a pack" if collection.pack else ""
+        shown = f"{printable(collection.name)}  {collection.documents} documents, {collection.chunks} passages{pack}"
         print(json.dumps(asdict(collection), ensure_ascii=False) if as_json else shown)
     if not found and not as_json:
         print("There is no collection yet. Make one: haversack ingest FOLDER --collection NAME")

@@ -20,7 +20,7 @@ from appliance.machine.judge import Report, examine
 from appliance.machine.words import lines
 from appliance.manifest import Manifest, differences, read_manifest
 from appliance.offline.seal import Seal
-from appliance.runtime import library_status
+from appliance.runtime import library_status, open_library
 
 
 def backup(settings: Settings, given: argparse.Namespace) -> int:

@@ -95,7 +95,9 @@ class Library(Reader):
         """The collection of that name, made where there is none. Raises BadRequest where the name can't be one."""
         name = collection_name(name)
         with contextlib.suppress(NoSuchCollection):
-            return self.collection(name)
+            found = self.collection(name)
+            self._changes(found.id)
+            return found
         with self.database.writing() as connection:
             if not connection.execute("SELECT 1 FROM collections WHERE name = ?", (name,)).fetchone():
                 made = connection.execute("INSERT INTO collections (name, seal) VALUES (?, ?)", (name, seal(name))).lastrowid
@@ -114,6 +116,7 @@ class Library(Reader):
     def remove_collection(self, name: str) -> None:
         """Remove it with its documents and the conversations about it. Raises NoSuchCollection."""
         collection = self.collection(name)
+        self._changes(collection.id)
         with self._changing() as (connection, released):
             self._drop_index(collection.id)
             released |= _originals(connection, "WHERE collection_id = ?", collection.id)
@@ -137,6 +140,7 @@ class Library(Reader):
         Raises NoSuchCollection, DiskFull, LibraryReadOnly, FileUnreadable (the file changed meanwhile); ValueError where passages
         and pages don't agree, which is a mistake of the program.
         """
+        self._changes(collection_id)
         if len(passages) != len(vectors):
             raise ValueError(f"{len(passages)} passages and {len(vectors)} vectors")
         name, kept = clean(name), original_name(sha256, name) if original else None
@@ -159,6 +163,7 @@ class Library(Reader):
 
     def record_failure(self, collection_id: int, *, name: str, sha256: str, size: int, reason: str) -> None:
         """Note in the ledger that a file could not be read. An older version that could be stays; a later success takes the note away."""
+        self._changes(collection_id)
         with self.database.writing() as connection:
             values = (collection_id, clean(name), sha256, size, clean(reason), now())
             connection.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?)", values)
@@ -166,6 +171,7 @@ class Library(Reader):
 
     def forget_failure(self, collection_id: int, name: str) -> None:
         """Take a failed file out of the ledger."""
+        self._changes(collection_id)
         with self.database.writing() as connection:
             connection.execute("DELETE FROM failures WHERE collection_id = ? AND name = ?", (collection_id, clean(name)))
             touch(connection, collection_id)
@@ -211,6 +217,9 @@ class Library(Reader):
                 indexing.rebuild(connection, collection_id)
                 touch(connection, collection_id)
             connection.execute("INSERT OR REPLACE INTO settings VALUES ('words', ?)", (WORDS,))
+
+    def _changes(self, collection_id: int) -> None:
+        """Raises PackReadOnly where that collection lies in a pack (`packs.shelf`)."""
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[tuple[Connection, set[str]]]:
