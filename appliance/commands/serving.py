@@ -8,16 +8,24 @@ import threading
 from contextlib import suppress
 
 from appliance.config import Settings
+from appliance.errors import BundleError, HaversackError, LibraryError, PortTaken
+from appliance.machine.judge import examine
 from appliance.offline.seal import Seal
 from appliance.runtime import Appliance, open_appliance
 from appliance.web.app import create_app
+from appliance.web.notice import create_notice
 from appliance.web.server import listen, prepare
 
 
 def serve(settings: Settings, given: argparse.Namespace) -> int:
     """Library locked → socket listening → network shut → page answering → models loading."""
     seal = Seal.prepare()
-    appliance = open_appliance(settings, write=True, purpose="serve", seal=seal, serving=True)
+    try:
+        appliance = open_appliance(settings, write=True, purpose="serve", seal=seal, serving=True)
+    except (BundleError, LibraryError) as error:
+        if not given.open:
+            raise
+        return _explain(settings, seal, error)
     try:
         with suppress(KeyboardInterrupt):
             _run(settings, given, appliance, seal)
@@ -45,3 +53,23 @@ def _run(settings: Settings, given: argparse.Namespace, appliance: Appliance, se
     appliance.add_guide()
     threading.Thread(target=seal.self_test, name="self-test", daemon=True).start()
     serve_until_stopped()
+
+
+def _explain(settings: Settings, seal: Seal, error: HaversackError) -> int:
+    """Whoever opens the page by a double click never sees what a terminal says: show it there, until stopped."""
+    try:
+        try:
+            socket = listen(settings)
+        except PortTaken:
+            raise error from None  # by the Haversack that is busy with this library, as a rule: its page is the better one
+        serve_until_stopped = prepare(create_notice(settings, error, examine(settings, None, measure=False)), socket)
+        seal.close_network()
+        url = f"http://{settings.host}:{settings.port}"
+        print(error, file=sys.stderr)
+        print(f"{url} says so too, until Ctrl+C.", file=sys.stderr)
+        seal.open_browser(url)
+        with suppress(KeyboardInterrupt):
+            serve_until_stopped()
+    finally:
+        seal.close()
+    return error.exit_code

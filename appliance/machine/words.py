@@ -36,12 +36,12 @@ def _memory(memory: Memory) -> str:
 
 
 def _disk(disk: Disk, does: str) -> str:
-    told = disk.filesystem
-    kind = (told.name if told else "") or f"file system {UNKNOWN}"
-    free = f"{gigabytes(told.free)} free" if told else f"free space {UNKNOWN}"
-    if disk.writable is not None:
-        state = "can be written to" if disk.writable else "can't be written to"
+    system = disk.filesystem
+    if system is None:
+        return f"{disk.path}: {UNKNOWN}"
+    if disk.writable is None:
+        state = "write-protected" if system.read_only else "not write-protected"
     else:
-        state = f"write protection {UNKNOWN}" if told is None else "write-protected" if told.read_only else "not write-protected"
-    speed = f"how fast it {does} is {UNKNOWN}" if disk.speed is None else f"{does} at {disk.speed / 1e6:.0f} MB/s"
-    return f"{disk.path}: {kind}, {state}, {free}, {speed}"
+        state = "can be written to" if disk.writable else "can't be written to"
+    speed = "speed not measured" if disk.speed is None else f"{does} at {disk.speed / 1e6:.0f} MB/s"
+    return f"{disk.path}: {system.name or f'file system {UNKNOWN}'}, {state}, {gigabytes(system.free)} free, {speed}"

@@ -17,6 +17,7 @@ from appliance.web.requests import UPLOAD_LIMIT
 THREADS = 12
 """A streaming answer holds one while it lasts, and a browser opens at most six connections."""
 CONNECTIONS = 256
+_NO_BODY = 1 << 16
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -41,9 +42,10 @@ def prepare(app: Flask, listener: socket.socket) -> Callable[[], None]:
     What is returned serves until Ctrl+C or SIGTERM, and returns then.
     """
     # waitress keeps large requests in files until they are complete: on the library's disk, for the reason in `SpooledRequest`.
-    spool = app.config["SPOOL_FOLDER"]
-    spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-    tempfile.tempdir = str(spool)
+    spool = app.config.get("SPOOL_FOLDER")
+    if spool:
+        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        tempfile.tempdir = str(spool)
     server = create_server(
         app,
         sockets=[listener],
@@ -51,13 +53,14 @@ def prepare(app: Flask, listener: socket.socket) -> Callable[[], None]:
         channel_request_lookahead=1,  # without it a browser that goes away is noticed only at the next byte written
         connection_limit=CONNECTIONS,
         asyncore_use_poll=True,  # select() can't take file numbers above 1023
-        max_request_body_size=UPLOAD_LIMIT,
+        max_request_body_size=UPLOAD_LIMIT if spool else _NO_BODY,  # where nothing is taken, nothing is kept on a disk either
         ident="",
     )
     workers, stop_workers = server.task_dispatcher, server.task_dispatcher.shutdown
 
     def stop(*arguments: bool, **options: float) -> bool:
-        app.extensions["answering"].stop_all()  # a server that ends must not wait for a model
+        if "answering" in app.extensions:
+            app.extensions["answering"].stop_all()  # a server that ends must not wait for a model
         return bool(stop_workers(*arguments, **options))
 
     def run() -> None:

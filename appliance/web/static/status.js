@@ -1,14 +1,15 @@
-// The top bar: the seal, the model, what is still being loaded; and the colours.
+// The top bar: the seal, the model, what is still being loaded; what is wrong with the machine; and the colours.
 
 import { call } from "./api.js";
 import { dialog } from "./dialogs.js";
-import { $, el, icon } from "./dom.js";
+import { $, el, icon, iconButton } from "./dom.js";
 import { change, on, state } from "./state.js";
 
 const QUICK = 1500;
 const CALM = 8000;
 
 let timer;
+let found = ""; // on the machine, when it was last shown: what was dismissed does not come back
 
 /** Ask the appliance how it is, again and again: often while something is being loaded. */
 export async function watch() {
@@ -104,12 +105,33 @@ function showState({ readiness, waiting, index }) {
   $("state").classList.toggle("bad", Boolean(failed));
 }
 
+function showMachine({ machine }) {
+  const bad = (machine ?? []).filter((one) => one.severity !== "note");
+  const sentences = bad.map((one) => `${one.sentence} ${one.advice}`);
+  if (sentences.join() === found) return;
+  found = sentences.join();
+  const error = bad.some((one) => one.severity === "error");
+  const dismiss = () => {
+    $("machine").hidden = true;
+    $("question").focus();
+  };
+  // Shown before it is filled: what is put into a hidden place is not read aloud.
+  $("machine").hidden = !bad.length;
+  $("machine").setAttribute("role", error ? "alert" : "status");
+  $("machine").classList.toggle("bad", error);
+  $("machine").replaceChildren(
+    el("div", { class: "machine-head" }, el("h2", {}, "About this machine"), iconButton("close", "Dismiss what is said about this machine", dismiss)),
+    el("ul", { class: "findings" }, ...sentences.map((words) => el("li", {}, words))),
+  );
+}
+
 function show() {
   const status = state.status;
   if (!status) return;
   showSeal(status);
   showModel(status);
   showState(status);
+  showMachine(status);
   $("place").textContent = `Library: ${status.home}`;
 }
 
