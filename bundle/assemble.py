@@ -72,7 +72,7 @@ def staging(output: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-def assemble(spec: Spec, models: Iterable[tuple[Fetched, Mapping[str, Any]]], root: Path, mark: str) -> None:
+def assemble(spec: Spec, models: Iterable[tuple[Fetched, Mapping[str, Any]]], root: Path, mark: str, created: str) -> None:
     """Put models, notices and manifest into `root`; the prepared ones lie there already. Raises SourceAltered."""
     entries: list[Model] = []
     for fetched, settings in models:
@@ -87,7 +87,7 @@ def assemble(spec: Spec, models: Iterable[tuple[Fetched, Mapping[str, Any]]], ro
             Model(item.role, item.id, item.title, f"models/{item.id}", fetched.resolved.licence, dict(fetched.resolved.record), dict(settings))
         )
     _keep_only(root, {model.id for model in entries})
-    _write_manifest(spec, entries, root, mark)
+    _write_manifest(spec, entries, root, mark, created)
     bad = differences(root)
     if bad:
         raise SourceAltered(what=bad[0].path, source="the build", detail=f"it is {bad[0].state}; the disk may be failing")
@@ -109,7 +109,7 @@ def put_in_place(root: Path, output: Path) -> None:
     _sync(output.parent)
 
 
-def _write_manifest(spec: Spec, models: list[Model], root: Path, mark: str) -> None:
+def _write_manifest(spec: Spec, models: list[Model], root: Path, mark: str, created: str) -> None:
     files = []
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
@@ -119,7 +119,7 @@ def _write_manifest(spec: Spec, models: list[Model], root: Path, mark: str) -> N
     manifest = {
         "format": FORMAT,
         "profile": spec.profile,
-        "created": _now(),
+        "created": created,
         "tool": {"name": TOOL, "version": VERSION, "recipe": mark},
         "versions": _versions(),
         "files": files,
@@ -142,7 +142,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _now() -> str:
+def now() -> str:
     """UTC, to the second; SOURCE_DATE_EPOCH makes it repeatable."""
     told = os.environ.get("SOURCE_DATE_EPOCH", "")
     moment = datetime.fromtimestamp(int(told), UTC) if told.isdigit() else datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""`haversack-bundle plan|build|verify`: parses, calls, prints; the one place that catches errors."""
+"""`haversack-bundle`: parses, calls, prints; the one place that catches errors."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from appliance.errors import HaversackError
 from appliance.manifest import differences
 from bundle import TOOL, VERSION
+from bundle.fetch import resolve
+from bundle.lock import lock_path, read_lock, resolve_locked
+from bundle.overrides import Wishes, with_wishes
+from bundle.plan import plan
+from bundle.plan_text import plan_json, plan_text
 from bundle.progress import Progress, size_text
-from bundle.sources import Resolved, cache_folder
-from bundle.spec import Spec, profiles, read_spec
+from bundle.sources import cache_folder
+from bundle.spec import PLATFORMS, PROVIDERS, Spec, profiles, read_spec
 from bundle.stick import commands as stick
 
 _INTERRUPTED = 130
@@ -22,7 +29,7 @@ _INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0 done, 1 failed, 2 wrong usage, 3 no bundle, 130 stopped."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         code: int = options.run(options)
         return code
@@ -42,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=TOOL, description="Makes the bundle that a laptop without a network carries.")
     parser.add_argument("--version", action="version", version=f"{TOOL} {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -50,18 +57,46 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--profile", default="starter", help=f"what goes in: {', '.join(profiles())}, or a TOML file (default: starter)")
     common.add_argument("--output", type=Path, help="where the bundle goes (default: dist/PROFILE)")
     common.add_argument("--debug", action="store_true", help="show where an error arose")
+    wishes = _wishes_parser()
 
-    plan = commands.add_parser("plan", parents=[common], help="show what would be fetched, from where, and the space it needs; fetches nothing")
+    plan = commands.add_parser("plan", parents=[common, wishes], help="show what would be fetched, from where, and what it needs; fetches nothing")
     plan.add_argument("--json", action="store_true", help="the same for programs")
     plan.set_defaults(run=_plan)
-    build = commands.add_parser("build", parents=[common], help="fetch, prepare and check the models, and make the bundle")
+    build = commands.add_parser("build", parents=[common, wishes], help="fetch, prepare and check everything, and make the bundle")
     build.set_defaults(run=_build)
     verify = commands.add_parser("verify", parents=[common], help="name every file of a bundle that is missing, altered or extra")
     verify.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="the bundle (default: the profile's)")
     verify.add_argument("--json", action="store_true", help="the same for programs")
     verify.set_defaults(run=_verify)
+    # The commands that live elsewhere, a line each.
     stick.add(commands)
     return parser
+
+
+def _wishes_parser() -> argparse.ArgumentParser:
+    """What `plan` and `build` take over the profile; `overrides.Wishes` has the same names."""
+    parser = argparse.ArgumentParser(add_help=False)
+    models = parser.add_argument_group("what goes in, over the profile")
+    models.add_argument("--llm", default="", metavar="REPO:FILE[@REVISION]", help="another language model of the Hub: a GGUF file")
+    models.add_argument("--embedder", default="", metavar="REPO[@REVISION]", help="another embedding model of the Hub")
+    models.add_argument("--pack", dest="packs", action="append", type=Path, default=[], metavar="FOLDER", help="documents to carry as a pack")
+    models.add_argument("--accept-licence", dest="accepted", action="append", default=[], metavar="ID", help="carry what is under this licence")
+    models.add_argument("--locked", action="store_true", help="build exactly what the lock beside the output says")
+    target = parser.add_argument_group("what it will run on")
+    target.add_argument("--platform", dest="platforms", action="append", default=[], metavar="P", help=f"{', '.join(PLATFORMS)} (default: this one)")
+    target.add_argument("--runtime", dest="provider", default="", metavar="PROVIDER", help=f"{', '.join(PROVIDERS)} (default: host)")
+    target.add_argument("--interpreter", dest="interpreters", action="append", default=[], metavar="FILE", help="a python-build-standalone archive")
+    sums: dict[str, Any] = {"dest": "interpreter_sha256", "action": "append", "default": [], "metavar": "HEX"}
+    target.add_argument("--interpreter-sha256", **sums, help="what that archive must be; one for each --interpreter")
+    target.add_argument("--wheel", dest="wheels", action="append", type=Path, default=[], metavar="FILE", help="llama.cpp for another system")
+    target.add_argument("--filesystem", default="", metavar="FS", help="the stick's: fat32 splits files over 4 GiB, exfat doesn't (default: fat32)")
+    return parser
+
+
+def _spec(options: argparse.Namespace) -> Spec:
+    given: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(Wishes)}
+    several: dict[str, Any] = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return with_wishes(read_spec(options.profile), Wishes(**given | several))
 
 
 def _output(options: argparse.Namespace) -> Path:
@@ -70,58 +105,24 @@ def _output(options: argparse.Namespace) -> Path:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from bundle.fetch import resolve, space_for
-
-    spec = read_spec(options.profile)
-    resolved = resolve(spec, cache_folder())
-    space = space_for(resolved)
+    spec, output = _spec(options), _output(options)
+    lock = lock_path(output)
+    resolved = resolve_locked(spec, read_lock(lock), lock, cache_folder()) if options.locked else resolve(spec, cache_folder())
+    made = plan(spec, resolved)
     if options.json:
-        items = [_item_json(one) for one in resolved]
-        needed = {"download": space.download, "build": space.build, "bundle": space.bundle}
-        print(json.dumps({"profile": spec.profile, "output": str(_output(options)), "items": items, "space": needed}, indent=1))
-        return 0
-    _print_plan(spec, resolved)
-    print(f"To download: {size_text(space.download)}. Space while building: {size_text(space.download + space.build)}.")
-    print(f"The bundle will take about {size_text(space.bundle)}. Nothing was downloaded; `build` does it.")
-    return 0
-
-
-def _print_plan(spec: Spec, resolved: Sequence[Resolved]) -> None:
-    rows = [("item", "model", "size", "licence", "source", "here")]
-    for one in resolved:
-        here = "yes" if one.cached >= one.download else size_text(one.cached) if one.cached else "no"
-        rows.append((one.item.role, one.item.title, size_text(one.download), one.licence, _source_text(one), here))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    print(f"Profile {spec.profile}: {spec.title}")
-    for row in rows:
-        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _source_text(one: Resolved) -> str:
-    record = one.record
-    pin = record.get("version") or record.get("revision", "")[:12]
-    return f"{record['kind']} {record['name']} {pin}".rstrip()
-
-
-def _item_json(one: Resolved) -> dict[str, object]:
-    files = [{"path": file.path, "size": file.size, "digest": file.digest} for file in one.files]
-    return {
-        "role": one.item.role,
-        "id": one.item.id,
-        "title": one.item.title,
-        "licence": one.licence,
-        "source": dict(one.record),
-        "size": one.download,
-        "cached": one.cached,
-        "files": files,
-    }
+        print(json.dumps(plan_json(made, output), indent=1))
+    else:
+        print(plan_text(made), end="")
+    for refusal in made.refusals:
+        print(refusal, file=sys.stderr)
+    return 1 if made.refusals else 0
 
 
 def _build(options: argparse.Namespace) -> int:
     from bundle.build import build
 
     output = _output(options)
-    built = build(options.profile, output, cache_folder(), Progress())
+    built = build(_spec(options), output, cache_folder(), Progress(), locked=options.locked)
     files = built.manifest.files
     size = size_text(sum(file.size for file in files))
     if not built.fresh:
@@ -129,6 +130,7 @@ def _build(options: argparse.Namespace) -> int:
         return 0
     carried = shlex.quote(str(output))
     print(f"Made {output}: {len(files)} files, {size}, every one listed in its manifest.")
+    print(f"Again:     {TOOL} build --locked, with the same words and {lock_path(output)} beside it")
     print(f"Carry it:  cp -r {carried} /media/STICK/")
     print(f"Check it:  {TOOL} verify /media/STICK/{shlex.quote(output.name)}   (or there: sha256sum -c SHA256SUMS)")
     print(f"Run it:    haversack serve --bundle {carried}")

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from bundle.build import Built, build
+from bundle.overrides import Wishes, with_wishes
 from bundle.progress import Progress
 from bundle.sources import cache_folder
+from bundle.spec import read_spec
 from tests.bundle.hub_server import HubServer, serving
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -103,5 +105,5 @@ def starter(tmp_path_factory: pytest.TempPathFactory) -> Starter:
         first.send_signal(signal.SIGKILL)
     after_kill = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     stream = Silent()
-    built = build("starter", output, cache_folder(), Progress(stream))
+    built = build(with_wishes(read_spec("starter"), Wishes()), output, cache_folder(), Progress(stream))
     return Starter(output, after_kill, built, stream.text)

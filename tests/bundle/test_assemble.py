@@ -11,7 +11,7 @@ import pytest
 from appliance.errors import BuildBusy, OutputRefused, SourceAltered
 from appliance.manifest import differences, read_manifest
 from bundle import assemble as module
-from bundle.assemble import assemble, put_in_place, recipe, staging, up_to_date
+from bundle.assemble import assemble, now, put_in_place, recipe, staging, up_to_date
 from bundle.sources import Fetched
 from bundle.sources.folder import Folder
 from bundle.spec import FolderSource, Item, Spec
@@ -33,7 +33,7 @@ def make(spec: Spec, output: Path) -> None:
     resolved = [source.resolve(item) for item in spec.items]
     with staging(output) as folder:
         fetched: list[Fetched] = [source.fetch(one, folder / "sources" / one.item.id, lambda count: None) for one in resolved]
-        assemble(spec, [(one, one.resolved.item.settings) for one in fetched], folder / "bundle", recipe(spec, resolved))
+        assemble(spec, [(one, one.resolved.item.settings) for one in fetched], folder / "bundle", recipe(spec, resolved), now())
         put_in_place(folder / "bundle", output)
 
 

@@ -119,7 +119,7 @@ def test_a_full_build_from_the_hub(starter: Any, hub: Any, tmp_path: Path, progr
     monkeypatch.setenv("HF_TOKEN", "hf_secret_of_the_builder")
     output = tmp_path / "dist"
     cache = tmp_path / "cache"
-    built = build(str(profile), output, cache, progress)
+    built = build(read_spec(str(profile)), output, cache, progress)
     assert differences(output) == ()
     assert [model.source["revision"] for model in built.manifest.models] == ["ab" * 20] * 2
     here, there = built.manifest, read_manifest(starter.output)
@@ -130,7 +130,7 @@ def test_a_full_build_from_the_hub(starter: Any, hub: Any, tmp_path: Path, progr
         assert not path.is_symlink()
         assert path.is_dir() or path.stat().st_size > 1 << 20 or b"hf_secret" not in path.read_bytes()
 
-    assert not build(str(profile), output, cache, progress).fresh
+    assert not build(read_spec(str(profile)), output, cache, progress).fresh
     assert all(one.cached == one.download for one in resolve(read_spec(str(profile)), cache))  # nothing would be fetched twice
 
 

@@ -15,7 +15,11 @@ from appliance.errors import NoSpace
 from bundle import cli, fetch
 from bundle.cli import main
 from bundle.fetch import check_space, resolve, space_for
+from bundle.lock import make_lock, write_lock
+from bundle.overrides import Wishes, with_wishes
+from bundle.sources import Fetched
 from bundle.spec import read_spec
+from tests.bundle.hub_server import HubServer, Repository
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -51,7 +55,7 @@ def test_plan_as_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert [item["role"] for item in plan["items"]] == ["embedder", "generator"]
     assert plan["space"]["download"] == sum(item["size"] for item in plan["items"])
     for item in plan["items"]:
-        assert set(item) == {"role", "id", "title", "licence", "source", "size", "cached", "files"}
+        assert set(item) == {"role", "id", "title", "licence", "redistributable", "accepted", "obliges", "source", "size", "cached", "gated", "files"}
 
 
 @pytest.mark.parametrize("command", ["plan", "verify"])
@@ -79,6 +83,14 @@ sys.exit(main(sys.argv[1:]))
         (["plan", "--profil"], 2),
         (["plan", "--profile", "nothing"], 2),
         (["build", "--profile", "no.toml"], 2),
+        (["plan", "--llm", "Qwen/Qwen3-4B-GGUF"], 2),
+        (["build", "--platform", "amiga"], 2),
+        (["build", "--runtime", "none", "--wheel", "x.whl"], 2),
+        (["build", "--accept-licence", "it's fine"], 2),
+        (["plan", "--pack", "nowhere"], 1),
+        (["plan", "--interpreter", "nowhere.tar.gz"], 1),
+        (["plan", "--locked"], 1),
+        (["build", "--locked"], 1),
         (["verify"], 3),
     ],
 )
@@ -149,3 +161,64 @@ def test_the_place_follows_the_profile(tmp_path: Path, capsys: pytest.CaptureFix
 def test_the_module_runs_as_a_command() -> None:
     done = subprocess.run([sys.executable, "-m", "bundle.cli", "--version"], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.startswith(cli.TOOL)
+
+
+def test_what_the_command_line_says_reaches_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "laws").mkdir()
+    (tmp_path / "laws" / "one.txt").write_bytes(b"Thou shalt.")
+    words = ["--pack", "laws", "--runtime", "none", "--filesystem", "exfat", "--accept-licence", "MIT", "--output", "elsewhere"]
+    assert main(["plan", "--json", *words]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["packs"] == [{"name": "laws", "files": 1, "size": 11}]
+    assert (plan["filesystem"], plan["output"], plan["runtimes"]) == ("exfat", "elsewhere", [])
+    assert main(["plan", *words]) == 0
+    assert "Pack laws: 1 documents" in capsys.readouterr().out
+
+
+def test_a_licence_that_is_not_accepted_stops_the_plan_with_all_of_it_shown(
+    tmp_path: Path, hub: HubServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.repositories["someone/closed-GGUF"] = Repository({"closed-2B-Q4_K_M.gguf": b"GGUF"}, licence="cc-by-nc-4.0")
+    words = ["plan", "--llm", "someone/closed-GGUF:closed-2B-Q4_K_M.gguf"]
+    assert main(words) == 1
+    output = capsys.readouterr()
+    assert "closed-2B-Q4_K_M" in output.out
+    assert output.err.count("\n") == 1
+    assert "--accept-licence CC-BY-NC-4.0" in output.err
+    assert main([*words, "--json"]) == 1
+    plan = json.loads(capsys.readouterr().out)
+    assert [item["redistributable"] for item in plan["items"]] == ["yes", "no"]
+    assert len(plan["refused"]) == 1
+    assert main(["build", *words[1:]]) == 1
+    assert "--accept-licence CC-BY-NC-4.0" in capsys.readouterr().err
+    assert hub.downloads() == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert main([*words, "--accept-licence", "cc-by-nc-4.0"]) == 0
+
+
+def test_what_is_gated_is_planned_with_the_page_that_opens_it(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.repositories["someone/gated-GGUF"] = Repository({"gated-1B-Q4_0.gguf": b"GGUF"}, gated=True)
+    monkeypatch.setenv("HF_TOKEN", "hf_token")
+    assert main(["plan", "--llm", "someone/gated-GGUF:gated-1B-Q4_0.gguf"]) == 0
+    assert f"accept its terms at {hub.url}/someone/gated-GGUF" in capsys.readouterr().out
+
+
+def test_a_plan_by_the_lock_asks_the_hub_for_nothing(tmp_path: Path, hub: HubServer, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.repositories["someone/open-GGUF"] = Repository({"open-1B-Q4_0.gguf": b"GGUF"}, revision="ab" * 20)
+    words = ["--llm", "someone/open-GGUF:open-1B-Q4_0.gguf", "--json"]
+    assert main(["plan", *words]) == 0
+    first = json.loads(capsys.readouterr().out)
+    spec = with_wishes(read_spec("starter"), Wishes(llm="someone/open-GGUF:open-1B-Q4_0.gguf"))
+    nothing = tmp_path / "nothing"
+    fetched = [Fetched(one, nothing, ()) for one in resolve(spec, tmp_path / "cache")]
+    lock = make_lock(spec, fetched, "2026-11-24T12:00:00Z")
+    (tmp_path / "dist").mkdir()
+    write_lock(lock, tmp_path / "dist" / "starter.lock")
+    asked = len(hub.requests)
+    assert main(["plan", "--locked", *words]) == 0
+    assert json.loads(capsys.readouterr().out) == first
+    assert len(hub.requests) == asked
+    assert main(["plan", "--locked"]) == 1
+    assert "made for something else: models.generator.id" in capsys.readouterr().err
