@@ -1,4 +1,4 @@
-"""The build, in order: profile → spec → plan → fetch → prepare → assemble → verify → dist/."""
+"""The build, in order: spec → resolve → licences → runtime parts → space → fetch → prepare → runtimes → packs → assemble → sign → verify → dist/."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from appliance.manifest import Manifest, read_manifest
-from bundle.assemble import assemble, now, put_in_place, recipe, staging, up_to_date
+from bundle.assemble import Contents, assemble, now, recipe, up_to_date
 from bundle.fetch import check_space, fetch, resolve
 from bundle.licences import allow, check_text
-from bundle.lock import check_fetched, lock_path, make_lock, read_lock, resolve_locked, write_lock
+from bundle.lock import LockedRuntime, check_fetched, check_runtimes, content_of, lock_path, make_lock, read_lock, resolve_locked, write_lock
+from bundle.packs import make_packs
 from bundle.prepare import prepare
 from bundle.progress import Progress
+from bundle.runtime.image import make, parts
+from bundle.sign import load_key
 from bundle.sources import Fetched
 from bundle.spec import Spec
+from bundle.staging import put_in_place, staging
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,14 @@ def build(spec: Spec, output: Path, cache: Path, progress: Progress, *, locked: 
 
     Interrupted anywhere, what was there stays, and the next build goes on from here. Raises BuildError.
     """
-    path = lock_path(output)
+    path, key = lock_path(output), load_key()
     lock = read_lock(path) if locked else None
     resolved = allow(resolve_locked(spec, lock, path, cache) if lock else resolve(spec, cache), spec.accepted)
-    mark = recipe(spec, resolved)
+    ingredients = [parts(spec, platform) for platform in spec.platforms]
+    runtimes = [LockedRuntime(one.platform.name, one.provider, one.locked) for one in ingredients]
+    if lock:
+        check_runtimes(lock, runtimes, path)
+    mark = recipe(spec, resolved, [one.key for one in ingredients], [content_of(folder) for folder in spec.packs], key.public)
     if up_to_date(output, mark) and path.is_file():
         return Built(read_manifest(output), fresh=False)
     check_space(resolved, cache, output)
@@ -44,19 +52,24 @@ def build(spec: Spec, output: Path, cache: Path, progress: Progress, *, locked: 
             check_text(one)
         if lock:
             check_fetched(lock, fetched)
-        next_lock = make_lock(spec, fetched, created)
+        next_lock = make_lock(spec, fetched, created, runtimes)
         progress.say("Preparing the embedder (a minute or so)")
-        models = [(one, _settings(one, folder)) for one in fetched]
+        models = tuple(_prepared(one, folder) for one in fetched)
+        for platform in spec.platforms:
+            progress.say(f"Making the software for {platform} (a minute the first time)")
+        images = tuple(make(spec, platform, cache) for platform in spec.platforms)
         progress.say("Putting the bundle together")
-        root = folder / "bundle"
-        assemble(spec, models, root, mark, created)
-        put_in_place(root, output)
+        packer = make_packs(spec.packs, progress) if spec.packs else None
+        assemble(Contents(spec, models, images, created, mark, key), folder / "bundle", folder / "scratch", packer)
+        put_in_place(folder / "bundle", output)
     write_lock(next_lock, path)
     return Built(read_manifest(output), fresh=True)
 
 
-def _settings(fetched: Fetched, folder: Path) -> dict[str, Any]:
+def _prepared(fetched: Fetched, folder: Path) -> tuple[Fetched, Path, dict[str, Any]]:
+    """The model as the appliance loads it: where its files are, and its settings."""
     item = fetched.resolved.item
-    if item.role == "embedder":
-        return prepare(fetched, folder / "bundle" / "models" / item.id, folder / "work" / item.id) | dict(item.settings)
-    return dict(item.settings)
+    if item.role != "embedder":
+        return fetched, fetched.folder, dict(item.settings)
+    ready = folder / "prepared" / item.id
+    return fetched, ready, prepare(fetched, ready, folder / "work" / item.id) | dict(item.settings)

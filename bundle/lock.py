@@ -83,7 +83,7 @@ def describe(spec: Spec) -> dict[str, Any]:
         "interpreters": {path.name: sha256_of(path) for path in spec.interpreters}
         | {address.rpartition("/")[2]: spec.interpreter_sha256[address] for address in spec.interpreter_urls},
         "wheels": {path.name: sha256_of(path) for path in spec.wheels},
-        "packs": {folder.name: _content(folder) for folder in spec.packs},
+        "packs": {folder.name: content_of(folder) for folder in spec.packs},
         "models": {item.role: _described(item) for item in spec.items},
     }
 
@@ -148,6 +148,14 @@ def _file(entry: Mapping[str, Any]) -> LockedFile:
     return file
 
 
+def is_lock_of(path: Path, created: str) -> bool:
+    """Whether the lock at `path` is that of the bundle made then: a build that was stopped may have left an older one."""
+    try:
+        return read_lock(path).created == created
+    except (LockMissing, LockUnreadable):
+        return False
+
+
 def resolve_locked(spec: Spec, lock: Lock, path: Path, cache: Path) -> tuple[Resolved, ...]:
     """Every item as the lock has it; the Hub isn't asked for anything. `path` is the lock's, for what is said.
 
@@ -210,7 +218,7 @@ def _described(item: Item) -> dict[str, Any]:
     return dict(json.loads(json.dumps(told)))  # tuples as JSON has them, so that both sides compare
 
 
-def _content(folder: Path) -> str:
+def content_of(folder: Path) -> str:
     """One hash for all documents of a pack: their paths and their own hashes."""
     lines = [f"{path.relative_to(folder).as_posix()} {sha256_of(path)}\n" for path in sorted(folder.rglob("*")) if path.is_file()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

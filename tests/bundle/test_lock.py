@@ -13,7 +13,19 @@ import pytest
 
 from appliance.errors import BuildError, LockDisagrees, LockMissing, LockUnreadable, SourceAltered
 from bundle.fetch import fetch, resolve
-from bundle.lock import Lock, LockedRuntime, check_fetched, check_runtimes, describe, lock_path, make_lock, read_lock, resolve_locked, write_lock
+from bundle.lock import (
+    Lock,
+    LockedRuntime,
+    check_fetched,
+    check_runtimes,
+    describe,
+    is_lock_of,
+    lock_path,
+    make_lock,
+    read_lock,
+    resolve_locked,
+    write_lock,
+)
 from bundle.overrides import Wishes, with_wishes
 from bundle.progress import Progress
 from bundle.sources import Fetched
@@ -222,6 +234,15 @@ def test_no_lock_says_how_to_get_one(tmp_path: Path) -> None:
     (tmp_path / "folder.lock").mkdir()
     with pytest.raises(LockUnreadable, match="Is a directory"):
         read_lock(tmp_path / "folder.lock")
+
+
+def test_the_lock_of_another_build_is_not_taken_for_this_one_s(locked: tuple[Lock, Path], tmp_path: Path) -> None:
+    _, path = locked
+    assert is_lock_of(path, WHEN)
+    assert not is_lock_of(path, "2026-11-24T12:00:01Z")
+    assert not is_lock_of(tmp_path / "no.lock", WHEN)
+    path.write_bytes(b"{}")
+    assert not is_lock_of(path, WHEN)
 
 
 def test_every_cut_and_every_flipped_byte_is_noticed(locked: tuple[Lock, Path]) -> None:
