@@ -37,6 +37,7 @@ HaversackError
 │   ├── SoftwareRefused
 │   ├── KeyUnusable
 │   ├── RuntimeIncomplete
+│   ├── PackFailed
 │   ├── CannotPrepare
 │   └── ParityFailed
 ├── StickError                 exit 1: the stick was not written; the bundle that was on it is as it was
@@ -261,6 +262,10 @@ class KeyUnusable(BuildError):
 
 class RuntimeIncomplete(BuildError):
     """No runtime for {platform} can be made: {detail}."""
+
+
+class PackFailed(BuildError):
+    """No pack could be made of the folder {path}: {detail} Mend that, or build without it."""
 
 
 class CannotPrepare(BuildError):

@@ -20,6 +20,7 @@ from bundle.overrides import Wishes, with_wishes
 from bundle.plan import plan
 from bundle.plan_text import plan_json, plan_text
 from bundle.progress import Progress, size_text
+from bundle.runtime.image import plan_runtimes
 from bundle.sources import cache_folder
 from bundle.spec import PLATFORMS, PROVIDERS, Spec, profiles, read_spec
 from bundle.stick import commands as stick
@@ -108,7 +109,7 @@ def _plan(options: argparse.Namespace) -> int:
     spec, output = _spec(options), _output(options)
     lock = lock_path(output)
     resolved = resolve_locked(spec, read_lock(lock), lock, cache_folder()) if options.locked else resolve(spec, cache_folder())
-    made = plan(spec, resolved)
+    made = plan(spec, resolved, plan_runtimes(spec, cache_folder()))
     if options.json:
         print(json.dumps(plan_json(made, output), indent=1))
     else:

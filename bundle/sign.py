@@ -38,18 +38,14 @@ def load_key(file: Path | None = None) -> SecretKey:
 def write_lists(root: Path, manifest: Mapping[str, Any], key: SecretKey, files: Iterable[Mapping[str, Any]] | None = None) -> None:
     """Sign for the files that lie in `root`: writes the public key, then manifest, signature and SHA256SUMS.
 
-    `files`: the manifest's entries (path, size, sha256, role, …) where the caller knows them; else every file in `root` is taken, with
-    the role that `manifest["roles"]` gives its path, or "notice". The rest of `manifest` is kept as it is.
+    `files`: the manifest's entries (path, size, sha256, role, …) but the key's where the caller knows them; else every file in `root` is
+    taken, each as a notice. The rest of `manifest` is kept as it is.
     """
     (root / PUBLIC_KEY).write_bytes(key.public.text().encode())
-    rest = dict(manifest)
-    roles: Mapping[str, str] = rest.pop("roles", {})
-    entries = [dict(entry) for entry in files] if files is not None else list(_entries(root, roles))
-    if PUBLIC_KEY not in {entry["path"] for entry in entries}:
-        entries.append(_entry(root, PUBLIC_KEY, "key"))
-    entries.sort(key=lambda entry: str(entry["path"]))
-    content = (json.dumps({**rest, "files": entries}, indent=1, ensure_ascii=False) + "\n").encode()
-    comment = f"haversack bundle {rest['profile']} {rest['created']}"
+    entries = [dict(entry) for entry in files] if files is not None else [entry_of(root, name, "notice") for name in listed(root)]
+    entries = sorted([*entries, entry_of(root, PUBLIC_KEY, "key")], key=lambda entry: str(entry["path"]))
+    content = (json.dumps({**manifest, "files": entries}, indent=1, ensure_ascii=False) + "\n").encode()
+    comment = f"haversack bundle {manifest['profile']} {manifest['created']}"
     signature = minisign.sign(hashlib.blake2b(content).digest(), key, comment).encode()
     (root / MANIFEST).write_bytes(content)
     (root / SIGNATURE).write_bytes(signature)
@@ -58,13 +54,16 @@ def write_lists(root: Path, manifest: Mapping[str, Any], key: SecretKey, files: 
     (root / SUMS).write_bytes("".join(f"{digest}  {path}\n" for path, digest in sorted(sums.items())).encode())
 
 
-def _entries(root: Path, roles: Mapping[str, str]) -> Iterable[dict[str, Any]]:
+def listed(root: Path) -> Iterable[str]:
+    """The path of every file in `root` that the manifest names, but for the key: that one is written with the lists."""
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if path.is_file() and name not in LISTS:
-            yield _entry(root, name, "key" if name == PUBLIC_KEY else roles.get(name, "notice"))
+        if path.is_file() and name not in (*LISTS, PUBLIC_KEY):
+            yield name
 
 
-def _entry(root: Path, name: str, role: str) -> dict[str, Any]:
+def entry_of(root: Path, name: str, role: str, *, platform: str = "", licence: str = "", source: str = "") -> dict[str, Any]:
+    """The manifest's entry of a file."""
     path = root / name
-    return {"path": name, "size": path.stat().st_size, "sha256": sha256_of(path), "role": role}
+    told = {"platform": platform, "licence": licence, "source": source}
+    return {"path": name, "size": path.stat().st_size, "sha256": sha256_of(path), "role": role, **told}

@@ -22,7 +22,7 @@ from bundle.runtime.platforms import PLATFORMS, Platform
 from bundle.software import Software, interpreter, native, software_in
 from bundle.spec import Spec, host_platform
 
-RECIPE = 2
+RECIPE = 3
 """Grows when the same parts would make another image."""
 _ABOUT = 120_000_000
 """Bytes of an archive that was not made yet: linux-x64 with CPython 3.11 came to this."""
@@ -52,7 +52,14 @@ class Parts:
     wheel: Path
 
     @property
+    def locked(self) -> dict[str, str]:
+        """What `bundle.lock` keeps of it: sha256 (the host's interpreter: a description) by name."""
+        name = self.interpreter.file.name if self.interpreter.file else "interpreter"
+        return {name: self.interpreter.origin, self.wheel.name: sha256_of(self.wheel), packages.LOCK.name: sha256_of(packages.LOCK)}
+
+    @property
     def key(self) -> str:
+        """Two images of one key are the same."""
         lock = sha256_of(packages.LOCK)
         made_of = [RECIPE, self.platform.name, self.provider, self.interpreter.origin, lock, sha256_of(self.wheel)]
         return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
@@ -110,7 +117,10 @@ def _fill(made: Parts, image: Path) -> tuple[str, tuple[Software, ...]]:
     if python.file is None and made.provider == "host":
         software += native(gather_libraries(image), target.name)
     _compile(image, python.minor)
-    return oldest_libc(image), software
+    libc = oldest_libc(image)
+    (image / "LIBC").write_text(libc + "\n", encoding="ascii")  # for the launcher, which reads no JSON
+    (image / "PYTHON").write_text(python.minor + "\n", encoding="ascii")
+    return libc, software
 
 
 def _compile(image: Path, minor: str) -> None:
