@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import select
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 LFS = (".gguf", ".safetensors", ".bin")
 BLOCK = 1 << 16
+WINDOW = 4 * BLOCK
 Content = bytes | Path
 
 
@@ -83,6 +85,8 @@ class HubServer:
     """Bytes a second that one answer gets; 0 where it isn't slowed."""
     hold: threading.Event | None = None
     """Where set, content waits for it after its first block."""
+    on_disk: Callable[[str], int] | None = None
+    """How much of a file the client has on its disk. Where set, the server never sends more than `WINDOW` beyond it."""
     moved: threading.Event = field(default_factory=threading.Event)
     """Set whenever content went out."""
     url: str = ""
@@ -284,7 +288,7 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
                 left = repository.cut_after or 0
             if repository.cut_at is not None:
                 left, cut = max(0, min(left, repository.cut_at - sent.start)), True
-            while left:
+            while left and self._wanted(sent):
                 block = piece(content, sent.start + sent.count, min(left, BLOCK))
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if repository.chunked else block)
                 sent.count += len(block)
@@ -298,6 +302,15 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
             elif repository.chunked:
                 self.wfile.write(b"0\r\n\r\n")
+
+        def _wanted(self, sent: Sent) -> bool:
+            """Wait until the client has written enough of it; false once it is gone."""
+            while hub.on_disk is not None and sent.start + sent.count + BLOCK > hub.on_disk(sent.path) + WINDOW:
+                gone, _, _ = select.select([self.connection], [], [], 0.002)
+                if gone and not self.connection.recv(1, socket.MSG_PEEK):
+                    self.close_connection = True
+                    return False
+            return True
 
     return Handler
 
