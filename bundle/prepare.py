@@ -21,7 +21,7 @@ from appliance.manifest import Model, sha256_of
 from bundle.parity_texts import TEXTS
 from bundle.sources import Fetched
 
-RECIPE = 3
+RECIPE = 4
 """Grows when the same source would give another model: bundles made by an older recipe are then not up to date."""
 WANTED = 0.985
 """The least mean cosine between what the appliance computes and what sentence-transformers computes, over all texts."""
@@ -158,11 +158,14 @@ def _export(original: Any, path: Path, title: str) -> None:
 
 
 def _quantise(exported: Path, path: Path, title: str) -> None:
-    """Weights as int8, a scale per channel: with one scale per tensor the least cosine falls from 0.97 to 0.78."""
+    """Weights as int8, a scale per channel: with one scale per tensor the least cosine falls from 0.97 to 0.78.
+
+    `reduce_range` keeps a bit free: without VNNI the products saturate otherwise (mean cosine 0.9845 against 0.9877 with AVX2 alone).
+    """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     try:
-        quantize_dynamic(str(exported), str(path), weight_type=QuantType.QInt8, per_channel=True, reduce_range=False)
+        quantize_dynamic(str(exported), str(path), weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
     except Exception as error:  # so does the quantiser
         raise _refusal(title, error) from error
 
