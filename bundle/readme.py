@@ -22,7 +22,7 @@ README = "READ-ME-FIRST.html"
 _HERE = Path(__file__).parent / "readme"
 _SCREENSHOT = Path(__file__).resolve().parent.parent / "docs" / "images" / "page-light.png"
 _SCREENSHOT_LIMIT = 200_000
-_OPTIONS = "--portable --leave-no-trace"
+_OPTION = "--leave-no-trace"
 _SYSTEMS = {
     "windows-x64": "Windows 10, 11 (x64)",
     "macos-arm64": "macOS (Apple silicon)",
@@ -32,9 +32,9 @@ _SYSTEMS = {
 }
 _COMMANDS = {
     "guest": (
-        ("Windows", f"START-Windows.cmd {_OPTIONS}"),
-        ("macOS", f"sh START-macOS.command {_OPTIONS}"),
-        ("Linux", f"sh start-linux.sh {_OPTIONS}"),
+        ("Windows", f"START-Windows.cmd {_OPTION}"),
+        ("macOS", f"sh START-macOS.command {_OPTION}"),
+        ("Linux", f"sh start-linux.sh {_OPTION}"),
     ),
     "check": (
         ("Windows", "certutil -hashfile manifest.json SHA256"),
@@ -45,9 +45,9 @@ _COMMANDS = {
 }
 # Where the launchers unpack the runtime, and what `config.data_folder` gives.
 _PLACES = (
-    ("Windows", r"%LOCALAPPDATA%\haversack\runtime", r"%LOCALAPPDATA%\haversack"),
-    ("macOS", "~/Library/Caches/haversack", "~/Library/Application Support/haversack"),
-    ("Linux", "~/.cache/haversack", "~/.local/share/haversack"),
+    ("Windows", r"%LOCALAPPDATA%\Haversack\runtime", r"%LOCALAPPDATA%\Haversack"),
+    ("macOS", "~/.cache/haversack/runtime", "~/Library/Application Support/haversack"),
+    ("Linux", "~/.cache/haversack/runtime", "~/.local/share/haversack"),
 )
 
 
