@@ -94,8 +94,8 @@ class Library(Reader):
     def ensure_collection(self, name: str) -> Collection:
         """The collection of that name, made where there is none. Raises BadRequest where the name can't be one."""
         name = collection_name(name)
-        with contextlib.suppress(NoSuchCollection):
-            found = self.collection(name)
+        found = next((one for one in self.collections() if one.name == name), None)
+        if found:
             self._changes(found.id)
             return found
         with self.database.writing() as connection:

@@ -198,7 +198,9 @@ def _parsed(path: Path, data: Mapping[str, Any], signer: PublicKey, identity: st
         words = {name: str(data[name]) for name in ("created", "embedder", "software")}
         if not all(word.isprintable() and len(word) <= 300 for word in words.values()):
             raise ValueError("its words can't be shown")
-        title = collection_name(str(data["title"]))
+        title = str(data["title"])
+        if collection_name(title) != title:
+            raise ValueError("its name can't be shown")
     except HaversackError as error:
         if isinstance(error, BadRequest):
             raise PackAltered(path=path, detail="its name can't be shown") from error

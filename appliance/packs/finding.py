@@ -104,16 +104,21 @@ def _new(pack: PackFile, listed: Sequence[Listed], embedder: str) -> Listed:
     newer = any(one.state == "open" and one.pack and _same_line(one.pack, pack) and one.pack.created >= pack.created for one in listed)
     if judged.state != "open" or not newer:
         return judged
-    return replace(judged, state="older edition", sentence="an older edition of one that is open", error=NoSuchPack(name=pack.title))
+    return _older(judged)
+
+
+def _older(one: Listed) -> Listed:
+    return replace(one, state="older edition", sentence="an older edition of one that is open", error=NoSuchPack(name=one.collection))
 
 
 def _borrowed(library: Library, listed: Sequence[Listed], new: Listed) -> list[Listed]:
     """Where nothing can be remembered: a number and a name for this run, in the place of older editions."""
     if new.state != "open" or new.pack is None:
         return [*listed, new]
-    remaining = [one for one in listed if one.pack is None or one.state != "open" or not _same_line(one.pack, new.pack)]
-    taken = {one.name for one in library.collections()} - {one.collection for one in listed if one not in remaining}
-    taken |= {one.collection for one in remaining}
+    older = [one for one in listed if one.state == "open" and one.pack and _same_line(one.pack, new.pack)]
+    remaining = [_older(one) if one in older else one for one in listed]
+    taken = {one.name for one in library.collections()} - {one.collection for one in older}
+    taken |= {one.collection for one in listed if one not in older}
     name = next(one for one in (new.collection, *(f"{new.collection} ({number})" for number in range(2, BORROWED))) if one not in taken)
     return [*remaining, replace(new, collection=name, collection_id=BORROWED + sum(one.collection_id >= BORROWED for one in remaining))]
 

@@ -33,7 +33,7 @@ class Shelf(Library):
         self.shown = home / FOLDER / "shown"
         self.packs: tuple[Listed, ...] = ()
         self._mounts: dict[int, Mount] = {}
-        self._errors: dict[int, tuple[str, HaversackError]] = {}
+        self._errors: dict[int, HaversackError] = {}
         if self.writable:
             shutil.rmtree(self.shown, ignore_errors=True)  # what a killed one left
 
@@ -44,7 +44,7 @@ class Shelf(Library):
             one.collection_id: Mount(one.pack, one.collection_id, one.collection, self.shown) for one in found if one.pack and one.state == "open"
         }
         former, self._mounts = self._mounts, mounts
-        self._errors = {one.collection_id: (one.collection, one.error) for one in found if one.error and one.collection_id}
+        self._errors = {one.collection_id: one.error for one in found if one.error and one.collection_id}
         self.packs = found
         for mount in former.values():
             mount.close()
@@ -78,9 +78,9 @@ class Shelf(Library):
         try:
             return super().collection(name)
         except NoSuchCollection:
-            for known, error in self._errors.values():
-                if known == name:
-                    raise error from None
+            for one in self.packs:
+                if one.error and one.collection == name:
+                    raise one.error from None
             raise
 
     def revision(self, collection_id: int) -> int:
@@ -183,7 +183,7 @@ class Shelf(Library):
         if mount:
             raise PackReadOnly(name=mount.name)
         if collection_id in self._errors:
-            raise self._errors[collection_id][1]
+            raise self._errors[collection_id]
 
     def _owner(self, document_id: int) -> Mount | None:
         """The pack that holds a document, None where it is the library's own. Raises why it can't be read, or NoSuchDocument."""
@@ -193,5 +193,5 @@ class Shelf(Library):
         if slot in self._mounts:
             return self._mounts[slot]
         if slot in self._errors:
-            raise self._errors[slot][1]
+            raise self._errors[slot]
         raise NoSuchDocument(name=document_id)

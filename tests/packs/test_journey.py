@@ -41,7 +41,12 @@ def test_everything_of_a_document_is_what_it_was_at_the_office(shelf: Shelf, off
     mine = {one.name: one for one in shelf.documents(here)}
     for original in office.documents(there):
         document = mine[original.name]
-        assert (document.sha256, document.title, document.added, document.reader) == (original.sha256, original.title, original.added, original.reader)
+        assert (document.sha256, document.title, document.added, document.reader) == (
+            original.sha256,
+            original.title,
+            original.added,
+            original.reader,
+        )
         assert shelf.conversion(document.id) == office.conversion(original.id)
         assert shelf.passages(document.id) == office.passages(original.id)
         assert (shelf.vectors_of(here, documents=[document.id])[1] == office.vectors_of(there, documents=[original.id])[1]).all()

@@ -1,0 +1,181 @@
+"""Packs are found again where they are now; of two editions the newer is open; another's key is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.documents import Collection
+from appliance.errors import NoSuchPack, PackGone, PackOfAnotherEmbedder
+from appliance.library import mounts
+from appliance.library.conversations import Conversations
+from appliance.library.store import Library
+from appliance.minisign import load_key
+from appliance.packs.creating import create, pack_key
+from appliance.packs.file import PackFile
+from appliance.packs.finding import Listed, open_pack
+from appliance.packs.shelf import Shelf
+from tests.library.making import Maker
+from tests.packs.conftest import MODEL
+
+
+@pytest.fixture
+def packs(tmp_path: Path) -> Path:
+    """The folder of packs on the bundle."""
+    folder = tmp_path / "bundle" / "packs"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def look(home: Path, packs: Path | None, *, write: bool = True, embedder: str = MODEL) -> tuple[tuple[Listed, ...], tuple[Collection, ...]]:
+    with Shelf.open(home, write=write) as shelf:
+        shelf.look(packs, embedder)
+        return shelf.packs, shelf.collections()
+
+
+def remember(home: Path, pack: PackFile) -> None:
+    with Shelf.open(home, write=True, fingerprint=MODEL) as shelf:
+        open_pack(shelf, pack)
+
+
+def test_packs_of_the_bundle_are_open_by_themselves(home: Path, pack: PackFile, packs: Path) -> None:
+    pack.path.rename(packs / "field.haversack")
+    for write in (False, True, False, True):  # where nothing can be written down, too
+        listed, collections = look(home, packs, write=write)
+        assert [(one.collection, one.state, one.on_bundle) for one in listed] == [("field", "open", True)]
+        assert [(one.name, one.documents, one.pack) for one in collections] == [("field", 3, True)]
+
+
+def test_a_pack_that_moved_is_gone_and_is_found_again_on_the_bundle(home: Path, pack: PackFile, packs: Path) -> None:
+    remember(home, pack)
+    (first,), _ = look(home, packs)
+    moved = pack.path.rename(packs / "renamed.haversack")
+    (gone,), _ = look(home, None)
+    assert gone.state == "gone"
+    assert gone.sentence == str(PackGone(name="field", path=pack.path))
+    with Shelf.open(home, write=False) as shelf:
+        shelf.look(None, MODEL)
+        assert shelf.collections() == ()
+        with pytest.raises(PackGone):
+            shelf.collection("field")
+        with pytest.raises(PackGone):
+            shelf.document((first.collection_id << 32) + 1)
+    (found,), _ = look(home, packs)
+    assert (found.state, found.path, found.collection_id) == ("open", str(moved), first.collection_id)
+
+
+def test_another_file_in_its_place_is_not_opened(home: Path, office: Library, pack: PackFile, make: Maker) -> None:
+    remember(home, pack)
+    make(office, office.collection("field").id, "new.txt", "New.")
+    create(office, office.collection("field"), pack.path, pack_key(office.home))
+    (listed,), collections = look(home, None)
+    assert (listed.state, collections) == ("altered", ())
+    assert "another file lies there now" in listed.sentence
+
+
+def test_a_newer_edition_takes_the_place_of_the_older(home: Path, office: Library, pack: PackFile, packs: Path, make: Maker) -> None:
+    pack.path.rename(packs / "a.haversack")
+    look(home, packs)
+    make(office, office.collection("field").id, "new.txt", "New.")
+    create(office, office.collection("field"), packs / "b.haversack", pack_key(office.home), moment="2099-01-01T00:00:00Z")
+    for write in (False, True, True):
+        listed, collections = look(home, packs, write=write)
+        assert [(one.name, one.documents) for one in collections] == [("field", 4)]
+        assert {Path(one.path).name: one.state for one in listed if one.state == "open"} == {"b.haversack": "open"}
+    assert {Path(one.path).name: one.state for one in listed} == {"a.haversack": "older edition", "b.haversack": "open"}
+
+
+def test_conversations_about_an_older_edition_stay(home: Path, office: Library, pack: PackFile, packs: Path, make: Maker) -> None:
+    pack.path.rename(packs / "a.haversack")
+    (older,), _ = look(home, packs)
+    with Shelf.open(home, write=True) as shelf:
+        kept = Conversations(shelf).start(older.collection_id, "About wells")
+    make(office, office.collection("field").id, "new.txt", "New.")
+    create(office, office.collection("field"), packs / "b.haversack", pack_key(office.home), moment="2099-01-01T00:00:00Z")
+    _, collections = look(home, packs)
+    assert [(one.name, one.documents) for one in collections] == [("field", 4)]
+    assert collections[0].id != older.collection_id
+    with Shelf.open(home, write=True) as shelf:
+        shelf.look(packs, MODEL)
+        assert Conversations(shelf).get(kept.id).collection_id == older.collection_id
+        with pytest.raises(NoSuchPack):
+            shelf.collection("field (older)")
+
+
+def test_a_pack_of_the_same_name_by_another_key_stands_beside_it_and_is_said(
+    home: Path, office: Library, pack: PackFile, packs: Path, tmp_path: Path
+) -> None:
+    remember(home, pack)
+    create(office, office.collection("field"), packs / "field.haversack", load_key(tmp_path / "stranger.pem"))
+    listed, collections = look(home, packs)
+    assert [one.name for one in collections] == ["field", "field (2)"]
+    assert [bool(one.note) for one in listed] == [False, True]
+    assert pack.signer.fingerprint in listed[1].note
+
+
+def test_a_collection_of_that_name_keeps_it(home: Path, pack: PackFile, packs: Path, make: Maker) -> None:
+    with Library.open(home, write=True) as library:
+        make(library, library.ensure_collection("field").id, "mine.txt", "Mine.")
+    pack.path.rename(packs / "field.haversack")
+    for write in (False, True):
+        _, collections = look(home, packs, write=write)
+        assert [(one.name, one.documents) for one in collections] == [("field", 1), ("field (2)", 3)]
+
+
+def test_what_was_closed_stays_closed(home: Path, pack: PackFile, packs: Path) -> None:
+    pack.path.rename(packs / "field.haversack")
+    (listed,), _ = look(home, packs)
+    with Shelf.open(home, write=True) as shelf:
+        mounts.set_open(shelf.database, listed.collection_id, is_open=False)
+    (closed,), collections = look(home, packs)
+    assert (closed.state, closed.sentence, collections) == ("closed", "closed", ())
+    with Shelf.open(home, write=True) as shelf:
+        shelf.look(packs, MODEL)
+        with pytest.raises(NoSuchPack):
+            shelf.ensure_collection("field")
+
+
+def test_one_of_another_embedder_is_listed_and_not_searched(home: Path, pack: PackFile, packs: Path) -> None:
+    pack.path.rename(packs / "field.haversack")
+    for write in (False, True):
+        (listed,), collections = look(home, packs, write=write, embedder="another")
+        assert (listed.state, collections) == ("other embedder", ())
+        assert isinstance(listed.error, PackOfAnotherEmbedder)
+        with Shelf.open(home, write=write) as shelf:
+            shelf.look(packs, "another")
+            with pytest.raises(PackOfAnotherEmbedder, match="was made with test-model, and the bundle holds another"):
+                shelf.collection("field")
+    with Shelf.open(home, write=True) as shelf:
+        shelf.look(packs, "another")
+        assert not shelf.ensure_collection("field").pack  # one of that name may be made, to merge into
+
+
+def test_broken_files_on_the_bundle_are_named_and_the_others_open(home: Path, pack: PackFile, packs: Path) -> None:
+    content = pack.path.read_bytes()
+    (packs / "cut.haversack").write_bytes(content[:-100])
+    (packs / "flipped.haversack").write_bytes(content.replace(b'"documents":3', b'"documents":4'))
+    (packs / "letter.haversack").write_text("Dear Amina", encoding="utf-8")
+    pack.path.rename(packs / "whole.haversack")
+    listed, collections = look(home, packs)
+    assert {Path(one.path).stem: one.state for one in listed} == {
+        "cut": "unreadable",
+        "flipped": "altered",
+        "letter": "unreadable",
+        "whole": "open",
+    }
+    assert [one.name for one in collections] == ["field"]
+
+
+def test_a_flip_in_a_database_is_said_when_it_is_asked_and_costs_the_others_nothing(home: Path, pack: PackFile, packs: Path) -> None:
+    content = bytearray(pack.path.read_bytes())
+    content[content.index(b"twelve")] ^= 1
+    (packs / "field.haversack").write_bytes(content)
+    with Shelf.open(home, write=True, fingerprint=MODEL) as shelf:
+        shelf.ensure_collection("mine")
+        shelf.look(packs, MODEL)
+        shelf.check_packs()
+        assert [one.name for one in shelf.collections()] == ["field", "mine"]
+        with pytest.raises(Exception, match="not as it was signed"):
+            shelf.documents(shelf.collection("field").id)
+        assert shelf.documents(shelf.collection("mine").id) == ()
