@@ -142,6 +142,34 @@ def test_status_and_check_tell_what_is_there(cli: Cli) -> None:
     assert len(check["network"]["self_test"]) == 5
     assert all(attempt["refused"] for attempt in check["network"]["self_test"])
     assert check["bundle"] == []
+    assert check["machine"]["facts"]["library"]["writable"]
+    assert [finding for finding in check["machine"]["findings"] if finding["severity"] == "error"] == []
+
+
+def test_check_says_what_the_machine_is_in_plain_words(cli: Cli) -> None:
+    done = cli("check")
+    told = {name: words.strip() for name, colon, words in (line[9:].partition(":") for line in done.stdout.splitlines()) if colon}
+    assert "threads for the models" in told["Processor"]
+    assert told["Memory"].endswith(" GB")
+    assert str(cli.home) in told["Library"]
+    assert "MB/s" in told["Library"]
+
+
+def test_check_fails_where_the_library_cannot_be_written(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    [check] = cli.lines("check", "--home", str(tmp_path / "file" / "home"), code=1)
+    [finding] = [finding for finding in check["machine"]["findings"] if finding["severity"] == "error"]
+    assert finding["sentence"].startswith(f"Nothing can be written to {tmp_path / 'file' / 'home'}")
+    assert "--home" in finding["advice"]
+
+
+def test_check_looks_at_the_machine_without_a_bundle_too(cli: Cli, tmp_path: Path) -> None:
+    [check] = cli.lines("check", "--bundle", str(tmp_path), code=3)
+    assert check["machine"]["facts"]["processor"]["threads"] >= 1
+
+
+def test_status_says_where_the_library_is_and_why(cli: Cli) -> None:
+    assert cli("status").stderr == f"The library is in {cli.home}: HAVERSACK_HOME names that folder.\n"
 
 
 @pytest.mark.parametrize(

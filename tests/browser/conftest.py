@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.clinic import NOTES, PAGES_WITH_A_SCAN, make_pdf
 
+COMMAND = [sys.executable, "-m", "appliance.cli"]
 _DROP = """([entries]) => {
   const transfer = new DataTransfer();
   for (const [name, content] of entries) transfer.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name));
@@ -61,18 +63,24 @@ class Watched:
 @pytest.fixture(scope="session")
 def origin(bundle_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`haversack serve` with a collection "field"; its address."""
-    home = tmp_path_factory.mktemp("browser") / "home"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = {"HAVERSACK_HOME": str(home), "HAVERSACK_BUNDLE": str(bundle_root), "HAVERSACK_PORT": str(port)}
+    settings = {"HAVERSACK_HOME": str(tmp_path_factory.mktemp("browser") / "home"), "HAVERSACK_BUNDLE": str(bundle_root)}
     files = tmp_path_factory.mktemp("files")
     (files / "clinic.pdf").write_bytes(make_pdf(PAGES_WITH_A_SCAN))
     (files / "notes.md").write_text(NOTES, encoding="utf-8")
-    command = [sys.executable, "-m", "appliance.cli"]
-    environment = {**os.environ, **settings}
-    subprocess.run([*command, "ingest", str(files), "--collection", "field"], env=environment, check=True, capture_output=True, timeout=120)
-    with subprocess.Popen([*command, "serve"], env=environment, stderr=subprocess.PIPE, text=True) as process:
+    command = [*COMMAND, "ingest", str(files), "--collection", "field"]
+    subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True, timeout=120)
+    with serving(settings) as address:
+        yield address
+
+
+@contextmanager
+def serving(settings: dict[str, str], *flags: str) -> Iterator[str]:
+    """`haversack serve` with those variables on a free port; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, **settings, "HAVERSACK_PORT": str(port)}
+    with subprocess.Popen([*COMMAND, "serve", *flags], env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             _wait_for(port, process)
             yield f"http://127.0.0.1:{port}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
 
 import pytest
@@ -17,6 +18,19 @@ HOSTILE = "<script>alert(1)</script>\n\u202egpj.\u2066\"';=.md"
 
 def document(api: Caller, collection: Any, name: str) -> Any:
     return next(one for one in api.json("GET", f"collections/{collection['id']}/documents")["documents"] if one["name"] == name)
+
+
+def test_the_status_says_what_is_wrong_with_the_machine_once_it_was_looked_at(api: Caller, appliance: Appliance) -> None:
+    before = api.json("GET", "status")["machine"]
+    assert before is None or isinstance(before, list)
+    appliance.warm_up()
+    deadline = time.monotonic() + 60
+    while appliance.machine is None or appliance.machine.machine.library.speed is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    found = api.json("GET", "status")["machine"]
+    assert [one["sentence"] for one in found] == [one.sentence for one in appliance.machine.findings]
+    assert all(set(one) == {"severity", "sentence", "advice"} for one in found)
 
 
 def test_collections_are_made_renamed_and_removed(api: Caller) -> None:
