@@ -92,7 +92,7 @@ def check(settings: Settings, given: argparse.Namespace) -> int:
     finally:
         seal.close()
     leaks = [attempt for attempt in attempts if not attempt.refused]
-    bad = [finding for finding in (*findings, *report.findings) if finding.severity == "error"]
+    bad = "error" in {*(finding.severity for finding in findings), *(finding.severity for finding in report.findings)}
     if given.json:
         print(json.dumps(data, ensure_ascii=False))
     else:
