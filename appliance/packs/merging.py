@@ -74,10 +74,13 @@ def embed_again(home: Path, pack: PackFile, embedder: Embeds, fingerprint: str, 
 def estimate(pack: PackFile, shown: Path, embedder: Embeds) -> str:
     """How much would have to be embedded again, and how long that takes here, in words: a few of its passages are embedded to know."""
     source = Mount(pack, 0, pack.title, shown)
+    texts: list[str] = []
+    before = 0
     try:
-        texts: list[str] = []
         for document in source.documents(0):
-            texts += [chunk.text for chunk in source.chunks_of(document.id)]
+            passages = split(source.conversion(document.id), embedder.token_starts, embedder.max_tokens)
+            texts += embedded_texts(passages, embedder.token_starts, embedder.max_tokens)
+            before += document.chunks
             if len(texts) >= _SAMPLE:
                 break
     finally:
@@ -86,7 +89,8 @@ def estimate(pack: PackFile, shown: Path, embedder: Embeds) -> str:
     embedder.embed_documents(sample[:1])  # the first run sets things up
     started = time.perf_counter()
     embedder.embed_documents(sample)
-    seconds = (time.perf_counter() - started) / max(1, len(sample)) * pack.chunks
+    # Split for another window, there are more passages than there were, or fewer.
+    seconds = (time.perf_counter() - started) / max(1, len(sample)) * pack.chunks * len(texts) / max(1, before)
     long = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
     return f"{pack.documents} documents, {pack.chunks} passages, about {long} on this machine"
 
