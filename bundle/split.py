@@ -24,7 +24,7 @@ _HEADER_ROOM = 1 << 12
 def split_gguf(file: Path, folder: Path, limit_bytes: int = FAT32_LIMIT) -> tuple[Path, ...]:
     """The parts of `file` in `folder`, each of at most `limit_bytes`, the one to load first; `(file,)` itself where it is small enough.
 
-    Named `NAME-00001-of-0000N.gguf`. Tensors are copied from the mapped file one by one: memory grows by the largest of them at most.
+    Named `NAME-00001-of-0000N.gguf`. Tensors are copied from the mapped file one by one, and none is held in memory.
     The parts get their names when all are written. Raises FileTooLarge.
     """
     size = file.stat().st_size
