@@ -96,6 +96,8 @@ def native(libraries: Iterable[Path], platform: str) -> tuple[Software, ...]:
     found: dict[str, Software] = {}
     for path in sorted(libraries):
         name, licence = native_licence(path.name)
+        if name == "Python":
+            continue  # its own shared library: `interpreter` speaks for it
         package = _debian(path)
         version, purl = "", f"pkg:generic/{quote(name.lower().replace(' ', '-'))}"
         texts: tuple[tuple[str, str], ...] = ()

@@ -166,7 +166,7 @@ def test_libraries_of_this_system_come_with_version_and_text() -> None:
     folder = Path(sysconfig.get_config_var("LIBDIR"))
     candidates = [Path("/lib") / str(sysconfig.get_config_var("MULTIARCH")), Path("/usr/lib") / str(sysconfig.get_config_var("MULTIARCH")), folder]
     libraries = [next(place / name for place in candidates if (place / name).exists()) for name in ("libssl.so.3", "libcrypto.so.3", "libgcc_s.so.1")]
-    gcc, openssl = native(libraries, "linux-x64")
+    gcc, openssl = native([*libraries, Path("/anywhere/libpython3.11.so.1.0")], "linux-x64")  # the interpreter's own is no other software
     assert (gcc.name, openssl.name) == ("GCC runtime", "OpenSSL")
     assert openssl.version.startswith("3.")
     assert "OpenSSL" in openssl.texts[0][1]
