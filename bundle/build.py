@@ -9,8 +9,20 @@ from typing import Any
 from appliance.manifest import Manifest, read_manifest
 from bundle.assemble import Contents, assemble, now, recipe, up_to_date
 from bundle.fetch import check_space, fetch, resolve
+from bundle.interpreters import fetch_interpreters
 from bundle.licences import allow, check_text
-from bundle.lock import LockedRuntime, check_fetched, check_runtimes, content_of, lock_path, make_lock, read_lock, resolve_locked, write_lock
+from bundle.lock import (
+    LockedRuntime,
+    check_fetched,
+    check_runtimes,
+    content_of,
+    is_lock_of,
+    lock_path,
+    make_lock,
+    read_lock,
+    resolve_locked,
+    write_lock,
+)
 from bundle.packs import make_packs
 from bundle.prepare import prepare
 from bundle.progress import Progress
@@ -36,12 +48,13 @@ def build(spec: Spec, output: Path, cache: Path, progress: Progress, *, locked: 
     path, key = lock_path(output), load_key()
     lock = read_lock(path) if locked else None
     resolved = allow(resolve_locked(spec, lock, path, cache) if lock else resolve(spec, cache), spec.accepted)
+    spec = fetch_interpreters(spec, cache, progress)
     ingredients = [parts(spec, platform) for platform in spec.platforms]
     runtimes = [LockedRuntime(one.platform.name, one.provider, one.locked) for one in ingredients]
     if lock:
         check_runtimes(lock, runtimes, path)
     mark = recipe(spec, resolved, [one.key for one in ingredients], [content_of(folder) for folder in spec.packs], key.public)
-    if up_to_date(output, mark) and path.is_file():
+    if up_to_date(output, mark) and is_lock_of(path, read_manifest(output).created):
         return Built(read_manifest(output), fresh=False)
     check_space(resolved, cache, output)
     created = lock.created if lock else now()

@@ -15,6 +15,7 @@ from appliance.errors import HaversackError
 from appliance.manifest import differences
 from bundle import TOOL, VERSION
 from bundle.fetch import resolve
+from bundle.interpreters import cached_interpreters
 from bundle.lock import lock_path, read_lock, resolve_locked
 from bundle.overrides import Wishes, with_wishes
 from bundle.plan import plan
@@ -109,7 +110,7 @@ def _plan(options: argparse.Namespace) -> int:
     spec, output = _spec(options), _output(options)
     lock = lock_path(output)
     resolved = resolve_locked(spec, read_lock(lock), lock, cache_folder()) if options.locked else resolve(spec, cache_folder())
-    made = plan(spec, resolved, plan_runtimes(spec, cache_folder()))
+    made = plan(spec, resolved, plan_runtimes(cached_interpreters(spec, cache_folder()), cache_folder()))
     if options.json:
         print(json.dumps(plan_json(made, output), indent=1))
     else:

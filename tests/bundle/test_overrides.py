@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +56,16 @@ def test_an_embedder_of_the_catalogue_is_recognised_and_another_is_taken_as_its_
 def test_packs_systems_and_files_are_taken_as_they_are_given(tmp_path: Path) -> None:
     for name in ("manuals", "laws"):
         (tmp_path / name).mkdir()
-    for name in ("python.tar.gz", "llama.whl"):
-        (tmp_path / name).touch()
+    (tmp_path / "llama.whl").touch()
+    (tmp_path / "python.tar.gz").write_bytes(b"python")
+    own = hashlib.sha256(b"python").hexdigest()
     address = "https://example.org/python.tar.gz"
     spec = starter(
         packs=(tmp_path / "manuals", tmp_path / "laws"),
         platforms=("windows-x64", "linux-x64", "windows-x64"),
         provider="pbs",
         interpreters=(str(tmp_path / "python.tar.gz"), address),
-        interpreter_sha256=("a" * 64, "b" * 64),
+        interpreter_sha256=(own, "b" * 64),
         wheels=(tmp_path / "llama.whl",),
         filesystem="exfat",
         accepted=("MIT", "MIT"),
@@ -71,9 +73,11 @@ def test_packs_systems_and_files_are_taken_as_they_are_given(tmp_path: Path) -> 
     assert [pack.name for pack in spec.packs] == ["manuals", "laws"]
     assert spec.platforms == ("windows-x64", "linux-x64")
     assert (spec.interpreters, spec.interpreter_urls) == ((tmp_path / "python.tar.gz",), (address,))
-    assert spec.interpreter_sha256 == {str(tmp_path / "python.tar.gz"): "a" * 64, address: "b" * 64}
+    assert spec.interpreter_sha256 == {str(tmp_path / "python.tar.gz"): own, address: "b" * 64}
     assert (spec.wheels, spec.filesystem, spec.accepted) == ((tmp_path / "llama.whl",), "exfat", ("MIT",))
     assert starter(provider="none").platforms == ()
+    with pytest.raises(BadRequest, match=f"python.tar.gz is not what --interpreter-sha256 says: its own sha256 is {own}"):
+        starter(interpreters=(str(tmp_path / "python.tar.gz"),), interpreter_sha256=("a" * 64,))
 
 
 @pytest.mark.parametrize(
