@@ -31,11 +31,11 @@ _SYSTEMS = {
     "linux-arm64": "Linux (arm64)",
 }
 _COMMANDS = {
-    "guest": (
-        ("Windows", f"START-Windows.cmd {_OPTION}"),
-        ("macOS", f"sh START-macOS.command {_OPTION}"),
-        ("Linux", f"sh start-linux.sh {_OPTION}"),
-    ),
+    "guest": {
+        "windows": f"START-Windows.cmd {_OPTION}",
+        "macos": f"sh START-macOS.command {_OPTION}",
+        "linux": f"sh start-linux.sh {_OPTION}",
+    },
     "check": (
         ("Windows", "certutil -hashfile manifest.json SHA256"),
         ("macOS", "shasum -a 256 -c SHA256SUMS"),
@@ -44,11 +44,11 @@ _COMMANDS = {
     "signature": "minisign -Vm manifest.json -p haversack.pub",
 }
 # Where the launchers unpack the runtime, and what `config.data_folder` gives.
-_PLACES = (
-    ("Windows", r"%LOCALAPPDATA%\Haversack\runtime", r"%LOCALAPPDATA%\Haversack"),
-    ("macOS", "~/.cache/haversack/runtime", "~/Library/Application Support/haversack"),
-    ("Linux", "~/.cache/haversack/runtime", "~/.local/share/haversack"),
-)
+_PLACES = {
+    "windows": (r"%LOCALAPPDATA%\Haversack\runtime", r"%LOCALAPPDATA%\Haversack"),
+    "macos": ("~/.cache/haversack/runtime", "~/Library/Application Support/haversack"),
+    "linux": ("~/.cache/haversack/runtime", "~/.local/share/haversack"),
+}
 
 
 def languages_there() -> tuple[str, ...]:
@@ -68,8 +68,9 @@ def write_readme(
 ) -> None:
     """Write the page to `path`: in English, then in those of `languages` that there are texts for, in that order.
 
-    `fingerprint` is the signing key's, empty for a bundle that isn't signed.
+    It tells how to start on the systems that there is a runtime for. `fingerprint` is the signing key's, empty for a bundle that isn't signed.
     """
+    made = sorted(runtimes, key=lambda runtime: (not runtime.tested, runtime.platform))
     codes = dict.fromkeys(["en", *(code for code in languages if code in languages_there())])
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, undefined=StrictUndefined)
     environment.filters["marked"] = _marked
@@ -79,7 +80,8 @@ def write_readme(
         texts=[_text(code) | {"code": code} for code in codes],
         style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
         models=sorted(models, key=lambda model: (model.role, model.title)),
-        runtimes=sorted(runtimes, key=lambda runtime: (not runtime.tested, runtime.platform)),
+        runtimes=made,
+        carried=[system for system in _PLACES if any(runtime.platform.startswith(system) for runtime in made)],
         systems=_SYSTEMS,
         fingerprint=fingerprint,
         commands=_COMMANDS,

@@ -26,6 +26,7 @@ MODELS = (
 )
 RUNTIMES = (
     Runtime("windows-x64", "runtime/windows-x64-1a2b3c4d.tar.gz", "pbs", "3.11.7", "", False, 300),
+    Runtime("macos-arm64", "runtime/macos-arm64-1a2b3c4d.tar.gz", "pbs", "3.11.7", "", False, 300),
     Runtime("linux-x64", "runtime/linux-x64-1a2b3c4d.tar.gz", "host", "3.11.7", "2.36", True, 300),
 )
 FINGERPRINT = "1a2b 3c4d 5e6f 7081 92a3 b4c5 d6e7 f809"
@@ -165,8 +166,18 @@ def test_what_was_run_and_what_was_only_built_is_told_apart(tmp_path: Path) -> N
     assert re.search(r"Linux \(x64\)\s*was run", told)
     assert re.search(r"Windows 10, 11 \(x64\)\s*built, not run", told)
     assert "nobody has started it there yet" in told
-    assert "nobody has started it there yet" not in written(tmp_path / "page.html", runtimes=RUNTIMES[1:])
-    assert "This stick holds models only" in written(tmp_path / "page.html", runtimes=())
+    assert "nobody has started it there yet" not in written(tmp_path / "page.html", runtimes=RUNTIMES[2:])
+
+
+def test_only_the_systems_that_are_carried_are_told_how_to_start(tmp_path: Path) -> None:
+    told = "".join(tree(written(tmp_path / "page.html", runtimes=RUNTIMES[2:])).itertext())
+    assert "sh start-linux.sh --leave-no-trace" in told
+    assert "~/.cache/haversack/runtime" in told
+    for other in ("START-Windows.cmd", "START-macOS.command", "%LOCALAPPDATA%"):
+        assert other not in told
+    models_only = "".join(tree(written(tmp_path / "page.html", runtimes=())).itertext())
+    assert "This stick holds models only" in models_only
+    assert "start-linux.sh" not in models_only
 
 
 def test_models_are_named_with_their_licences_and_as_text(tmp_path: Path) -> None:
