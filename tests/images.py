@@ -63,11 +63,13 @@ def mounted(image: Path, kind: Literal["fat", "exfat"], *, read_only: bool = Fal
 @contextmanager
 def _fusefat(image: Path, mount: Path, read_only: bool) -> Iterator[None]:
     options = ("ro" if read_only else "rw+") + ",allow_other,umask=0,big_writes"
-    # In the foreground: what it still has to write is written when its process has ended, not when the mount has gone.
-    with subprocess.Popen(["fusefat", "-f", "-o", options, str(image), str(mount)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    # In the foreground: what it still has to write is written when its process has ended, not when the mount has gone. It chatters
+    # without end, and would stand still once nobody reads that.
+    command = ["fusefat", "-f", "-o", options, str(image), str(mount)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while not os.path.ismount(mount):
             if process.poll() is not None:
-                raise OSError(f"fusefat: {process.stderr.read().decode() if process.stderr else ''}")
+                raise OSError(f"fusefat did not mount {image}: exit code {process.returncode}")
             time.sleep(0.01)
         try:
             yield
