@@ -58,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--bundle", metavar="FOLDER", help="the bundle with the models (HAVERSACK_BUNDLE)")
     common.add_argument("--port", metavar="N", help="the page's port, 8765 unless told (HAVERSACK_PORT)")
     common.add_argument("--threads", metavar="N", help="CPU threads for the models, all cores unless told (HAVERSACK_THREADS)")
+    common.add_argument("--trust", metavar="FINGERPRINT", help="open bundles of this key too, from now on (HAVERSACK_TRUST)")
     common.add_argument("--debug", action="store_true", default=None, help="show tracebacks (HAVERSACK_DEBUG)")
     printing = argparse.ArgumentParser(add_help=False, parents=[common])
     printing.add_argument("--json", action="store_true", help="print JSON, and nothing else, on stdout")

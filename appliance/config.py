@@ -33,6 +33,8 @@ class Settings:
     """CPU threads for the models; 0 takes all the cores that this process may use."""
     portable: bool = False
     """Everything stays with the bundle: the library is in its folder `data`."""
+    trust: str = ""
+    """The fingerprint of another key whose bundles are to be opened from now on."""
     debug: bool = False
     home_reason: str = field(default="it was named so", metadata={"told": False})
     """Why the library is where it is, the end of a sentence. Nobody sets it."""
@@ -159,6 +161,7 @@ def load_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
         port=_whole("port", layers.get("port", 8765), 1, 65535),
         threads=_whole("threads", layers.get("threads", 0), 0, 512),
         portable=home == _bundle(told) / DATA and _is_on(layers.get("portable")),
+        trust=str(layers.get("trust") or ""),
         debug=_is_on(layers.get("debug")),
         home_reason=reason,
     )

@@ -29,6 +29,7 @@ from appliance.models.catalogue import GeneratorSettings, generator_settings
 from appliance.models.embeds import Embeds
 from appliance.models.generator import Generator
 from appliance.offline.seal import Seal
+from appliance.trust import Trust, check_trust, trust
 from appliance.packs.shelf import Shelf
 
 GUIDE = Path(__file__).resolve().parent / "guide"
@@ -73,11 +74,12 @@ class Lazy(Generic[Part]):
 class Appliance:
     """The parts of one run, put together. Close it when done."""
 
-    def __init__(self, settings: Settings, manifest: Manifest, library: Shelf, seal: Seal, *, serving: bool) -> None:
+    def __init__(self, settings: Settings, manifest: Manifest, library: Shelf, seal: Seal, trusted: Trust, *, serving: bool) -> None:
         self.settings = settings
         self.manifest = manifest
         self.library = library
         self.seal = seal
+        self.trust = trusted
         self.sandbox = Sandbox()
         self.embedder: Lazy[Embeds] = Lazy(self._load_embedder)
         self.generator: Lazy[Generator] = Lazy(self._load_generator)
@@ -158,8 +160,11 @@ def open_appliance(settings: Settings, *, write: bool, purpose: str, seal: Seal,
     Raises the bundle's and the library's errors.
     """
     manifest = read_manifest(settings.bundle)
+    trusted = check_trust(manifest, settings.home, settings.trust)
     library = open_library(settings, write=write, purpose=purpose, embedder=fingerprint(manifest.model("embedder")))
-    return Appliance(settings, manifest, library, seal, serving=serving)
+    if write and manifest.signer is not None:
+        trust(manifest.signer, settings.home)
+    return Appliance(settings, manifest, library, seal, trusted, serving=serving)
 
 
 def open_library(settings: Settings, *, write: bool, purpose: str = "", embedder: str | None = None) -> Shelf:

@@ -43,3 +43,14 @@ def test_later_bundles_must_have_the_same_key(tmp_path: Path, home: Path) -> Non
     trust(other.signer, home)
     assert trusted(home) == (one.signer.fingerprint, other.signer.fingerprint)
     assert not check_trust(other, home).first
+
+
+def test_a_fingerprint_that_is_told_is_taken_however_it_is_written(tmp_path: Path, home: Path) -> None:
+    home.mkdir()
+    one, other = signed(tmp_path / "1", tmp_path / "a.pem"), signed(tmp_path / "2", tmp_path / "b.pem")
+    assert one.signer is not None
+    assert other.signer is not None
+    trust(one.signer, home)
+    assert check_trust(other, home, other.signer.fingerprint.replace(" ", "").upper()).fingerprint == other.signer.fingerprint
+    with pytest.raises(BundleForeign):
+        check_trust(other, home, one.signer.fingerprint)
