@@ -134,7 +134,11 @@ class Hub:
                 answer = error.__cause__.response if isinstance(error.__cause__, errors.HfHubHTTPError) else None
                 if answer is None or answer.status_code not in PASSING or failures >= self._patience.tries:
                     raise
-                time.sleep(self._patience.pause(failures, asked_wait(answer)))
+                asked = asked_wait(answer)
+                if asked > self._patience.asked:
+                    detail = f"it answered {answer.status_code}, and asks to wait {asked / 60:.0f} minutes"
+                    raise SourceUnreachable(what=source.repository, source=WHERE, detail=detail) from error
+                time.sleep(self._patience.pause(failures, asked))
         raise AssertionError
 
 

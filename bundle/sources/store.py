@@ -85,7 +85,7 @@ class Slot:
 
     def keep(self) -> None:
         """The part gets its final name, once it is on the disk."""
-        with self.part.open("rb") as stream:
+        with self.part.open("r+b") as stream:  # Windows syncs only what is open for writing
             os.fsync(stream.fileno())
         self.part.replace(self.path)
         self.note.unlink(missing_ok=True)

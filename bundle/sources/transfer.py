@@ -108,7 +108,7 @@ def _fill(wanted: Wanted, meter: _Meter, stop: Event, patience: Patience) -> int
                     raise SourceUnreachable(what=wanted.what, source=wanted.source, detail=detail) from error
                 if asked > patience.asked:
                     raise SourceUnreachable(
-                        what=wanted.what, source=wanted.source, detail=f"{detail}, and asks for {asked / 60:.0f} minutes"
+                        what=wanted.what, source=wanted.source, detail=f"{detail}, and asks to wait {asked / 60:.0f} minutes"
                     ) from error
                 if stop.wait(patience.pause(failures, asked)):
                     raise Stopped from error
@@ -163,8 +163,6 @@ def _start(response: httpx2.Response, wanted: Wanted, have: int, etag: str) -> i
             found = _plain(answer.headers.get(name, ""))
             if found and found != value:
                 raise _altered(wanted, f"{name} says {found[:64]} instead of {value}")
-    if "html" in response.headers.get("Content-Type", "") and not wanted.url.endswith("html"):
-        raise _altered(wanted, "a web page came instead, perhaps the network's sign-in page")
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise _altered(wanted, "it came compressed, which was not asked for")
     start = 0
@@ -177,8 +175,11 @@ def _start(response: httpx2.Response, wanted: Wanted, have: int, etag: str) -> i
             raise _altered(wanted, f"it has {match[2]} bytes instead of {size}")
         start = have
     length = response.headers.get("Content-Length", "")
-    if length.isdigit() and start + int(length) != size:
-        raise _altered(wanted, f"it has {start + int(length)} bytes instead of {size}")
+    came = start + int(length) if length.isdigit() else None
+    if came != size and "html" in response.headers.get("Content-Type", ""):
+        raise _altered(wanted, "a web page came instead, perhaps the network's sign-in page")
+    if came is not None and came != size:
+        raise _altered(wanted, f"it has {came} bytes instead of {size}")
     return start
 
 
@@ -213,7 +214,7 @@ def words_for(error: Exception) -> str:
     kinds: list[tuple[type[Exception], str]] = [
         (httpx2.ConnectTimeout, "no answer"),
         (httpx2.ConnectError, "no connection"),
-        (httpx2.TimeoutException, "nothing came for half a minute"),
+        (httpx2.TimeoutException, "it fell silent"),
         (httpx2.RemoteProtocolError, "the connection was cut"),
         (httpx2.NetworkError, "the connection was cut"),
         (httpx2.TooManyRedirects, "it redirects in a circle"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,8 @@ CASES: list[tuple[str, Callable[[HubServer], None], Item, type[BuildError], str]
     ("a length that is no truth", changed(length=len(WEIGHTS) + 1), item(), SourceAltered, "bytes instead of"),
     ("another file after the redirect", changed(linked="ab" * 32), item(), SourceAltered, "X-Linked-ETag says abab"),
     ("another commit", trouble(("/resolve/", 200, {"X-Repo-Commit": "9" * 40})), item(), SourceAltered, "X-Repo-Commit says 9999"),
-    ("a web page", changed(type="text/html; charset=utf-8"), item(), SourceAltered, "sign-in page"),
+    ("a web page", trouble(("/cdn/", 200, PAGE)), item(), SourceAltered, "sign-in page"),
+    ("a web page of no length", changed(lie=b"<html>", chunked=True, type="text/html; charset=utf-8"), item(), SourceAltered, "sign-in page"),
     ("a web page instead of the plan", trouble(("/api/", 200, PAGE)), item(), SourceUnreachable, "HF_ENDPOINT"),
     ("a plan that is no plan", trouble(("/api/", 200, {"Content-Length": "0"})), item(), SourceUnreachable, "HF_ENDPOINT"),
     ("compressed all the same", trouble(("/cdn/", 200, {"Content-Encoding": "gzip"})), item(), SourceAltered, "compressed"),
@@ -123,7 +125,8 @@ CASES: list[tuple[str, Callable[[HubServer], None], Item, type[BuildError], str]
     ("no safetensors", nothing, item("embedder", files=()), SourceUnsafe, "safetensors"),
     ("busy for long", trouble(*[("/cdn/", 503, {})] * 3), item(), SourceUnreachable, "it answered 503"),
     ("busy when planned", trouble(*[("/api/", 429, {})] * 3), item(), SourceUnreachable, "it answered 429"),
-    ("asks for an hour", trouble(("/cdn/", 429, {"Retry-After": "3600"})), item(), SourceUnreachable, "asks for 60 minutes"),
+    ("asks for an hour", trouble(("/cdn/", 429, {"Retry-After": "3600"})), item(), SourceUnreachable, "asks to wait 60 minutes"),
+    ("asks for an hour when planned", trouble(("/api/", 429, {"Retry-After": "3600"})), item(), SourceUnreachable, "asks to wait 60 minutes"),
     ("broken for good", trouble(("/resolve/", 418, {})), item(), SourceUnreachable, "it answered 418"),
     (
         "redirected in a circle",
@@ -242,6 +245,14 @@ def test_what_the_disk_lost_in_the_cache_is_fetched_again(source: Hub, hub: HubS
     (cached,) = (tmp_path / "cache" / "hub").glob(hash_of(WEIGHTS, "sha256"))
     cached.write_bytes(WEIGHTS[:-1] + b"x")
     assert fetch(source, item(), tmp_path / "two")["model/small.Q4.gguf"] == WEIGHTS
+
+
+def test_a_silent_mirror_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("bundle.sources.hub._TIMEOUT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(SourceUnreachable, match="it fell silent"):
+            Hub(tmp_path).resolve(item())
 
 
 def test_no_network_is_one_sentence(source: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -211,6 +211,14 @@ def test_told_to_stop_while_it_waits_for_a_busy_server_it_does_at_once(wanted: M
     timer.join()
 
 
+def test_a_server_that_falls_silent_is_asked_for_the_rest(wanted: MakeWanted, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bundle.sources.transfer._TIMEOUT", httpx2.Timeout(0.3))
+    one, hub.hold = wanted(), threading.Event()
+    bring(one, Counted(), patience=QUICK)
+    assert starts(hub) == [number * BLOCK for number in range(10)]  # a block each time, and then nothing
+    check(one, hub)
+
+
 def test_two_who_want_the_same_file_fetch_it_once(wanted: MakeWanted, hub: HubServer) -> None:
     one, seen = wanted(), [Counted(), Counted()]
     hub.rate = len(WEIGHTS) * 2
