@@ -16,6 +16,7 @@ _PIECE = 1 << 20
 _WINDOW = 8 << 20
 _LEAST = 1 << 20
 _PATIENCE = 0.5
+_FUSE = 0x65735546
 _PROT_READ, _MAP_SHARED = 1, 1
 _MAP_FAILED = ctypes.c_void_p(-1).value
 
@@ -24,7 +25,7 @@ def read_speed(files: Iterable[Path]) -> float | None:
     """Bytes a second from the medium itself, out of the middle of the first file that the system can be made to forget.
 
     None where it can't: then the memory would be measured and not the stick. A file that a running model has mapped stays in memory, so
-    the next one is tried.
+    the next one is tried; a file system in user space (exfat-fuse, ntfs-3g) remembers behind the kernel's back.
     """
     if sys.platform != "linux":  # others have no call that forgets what was read
         return None
@@ -67,7 +68,7 @@ def _read(path: Path) -> float | None:
         window = min(size, _WINDOW)
         offset = (size - window) // 2 // _PIECE * _PIECE
         os.posix_fadvise(descriptor, offset, window, os.POSIX_FADV_DONTNEED)
-        if _in_memory(descriptor, offset, window):
+        if _in_user_space(descriptor) or _in_memory(descriptor, offset, window):
             return None
         os.lseek(descriptor, offset, os.SEEK_SET)
         started, done = time.perf_counter(), 0
@@ -78,6 +79,11 @@ def _read(path: Path) -> float | None:
         os.close(descriptor)
 
 
+def _in_user_space(descriptor: int) -> bool:
+    told = (ctypes.c_ulong * 64)()  # struct statfs: its first word is the type
+    return bool(ctypes.CDLL(None).fstatfs(descriptor, told)) or told[0] == _FUSE
+
+
 def _in_memory(descriptor: int, offset: int, length: int) -> bool:
     """Whether the system still has a page of that piece: mincore(2), which says yes too where it won't tell."""
     library = ctypes.CDLL(None, use_errno=True)
@@ -85,7 +91,8 @@ def _in_memory(descriptor: int, offset: int, length: int) -> bool:
     library.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
     library.mincore.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
     library.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
-    address = library.mmap(None, length, _PROT_READ, _MAP_SHARED, descriptor, offset)
+    address = library.mmap(None, length, _FUSE = 0x65735546
+_PROT_READ, _MAP_SHARED, descriptor, offset)
     if address in (None, _MAP_FAILED):
         return True
     try:

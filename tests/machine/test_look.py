@@ -153,6 +153,8 @@ def test_a_library_on_a_fat_stick_is_known_as_such(tmp_path: Path) -> None:
         assert report.machine.library.speed
         assert [one.sentence for one in report.findings if "FAT32" in one.sentence and "no file over 4 GB" in one.sentence]
         assert list(data.iterdir()) == []
+        (data / "large").write_bytes(os.urandom(2 << 20))
+        assert read_speed([data / "large"]) is None, "it is mounted in user space: what was read would come from memory"
 
 
 def test_a_write_protected_stick_is_known_as_such(tmp_path: Path) -> None:
