@@ -24,7 +24,8 @@ from appliance.packs.creating import FOLDER, create, pack_key
 from appliance.packs.file import PackFile, read_pack
 from appliance.packs.finding import Listed, open_pack
 from appliance.packs.merging import embed_again, estimate, merge
-from appliance.runtime import fingerprint, load_embedder, open_library
+from appliance.packs.mount import check
+from appliance.runtime import PACKS, fingerprint, load_embedder, open_library
 
 
 def pack(settings: Settings, given: argparse.Namespace) -> int:
@@ -56,13 +57,10 @@ def _open(settings: Settings, given: argparse.Namespace) -> int:
     with open_library(settings, write=True, purpose="pack open", embedder=wanted) as library:
         if (wanted or library.embedder() or file.embedder) != file.embedder:
             file = _embedded_again(settings, given, file, manifest, wanted)
+        check(file)  # what isn't as it was signed is not remembered
         kept = open_pack(library, file)
-        library.look(settings.bundle / "packs", wanted or library.embedder())
-        library.check_packs()
+        library.look(settings.bundle / PACKS, wanted or library.embedder())
         listed = next(one for one in library.packs if one.collection_id == kept.collection_id)
-        if listed.error:
-            raise listed.error
-        library.documents(kept.collection_id)
     sentence = f"{printable(kept.name)} is open: {file.documents} documents, {file.chunks} passages, read where it lies ({file.path})."
     _say(given, _as_json(listed), "\n".join((sentence, f"It is signed by the key {file.signer.fingerprint}.", *filter(None, [listed.note]))))
     return 0
@@ -96,7 +94,7 @@ def _merge(settings: Settings, given: argparse.Namespace) -> int:
 def _list(settings: Settings, given: argparse.Namespace) -> int:
     with open_library(settings, write=False, embedder=None) as library:
         _, wanted = _bundle(settings)
-        library.look(settings.bundle / "packs", wanted or library.embedder())
+        library.look(settings.bundle / PACKS, wanted or library.embedder())
         for one in library.packs:
             print(json.dumps(_as_json(one), ensure_ascii=False) if given.json else _line(one))
         if not library.packs and not given.json:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,7 @@ from appliance.errors import DiskFull, PackKeyUnusable, PackRefused, PackTooLarg
 from appliance.library.files import PIECE, storage_error, writing_durably
 from appliance.library.pack_database import Built, build
 from appliance.library.reading import Reader
+from appliance.library.store import take_lock
 from appliance.library.writing import now
 from appliance.minisign import BadSignature, SecretKey
 from appliance.packs.file import BLOCK, FOOT, FORMAT, MAGIC, PackFile, is_pack, read_pack, write_contents
@@ -27,6 +29,7 @@ KEY = "pack-key.pem"
 """In the home, for its owner alone: what packs made here are signed with."""
 FOLDER = "packs"
 """In the home: packs that were embedded again, and what is taken out of packs while it is shown."""
+_MAKING = "making-"
 _ROOM_FOR_CONTENTS = 1 << 20
 
 
@@ -53,14 +56,15 @@ def pack_key(home: Path, file: Path | None = None) -> SecretKey:
 def create(library: Reader, collection: Collection, target: Path, key: SecretKey, *, originals: bool = True, moment: str | None = None) -> Created:
     """Write a collection to `target`, whole or not at all. `moment`: a time to put in the place of all others, for the same bytes each time.
 
-    Raises PackRefused, PackTooLarge, DiskFull, LibraryReadOnly, LibraryDamaged.
+    Raises PackRefused, PackTooLarge, DiskFull, LibraryReadOnly, LibraryDamaged, LibraryBusy (one is being made already).
     """
     if target.exists() and not is_pack(target):
         raise PackRefused(detail=f"{target} is there, and is no pack. Choose another name, or move it away.")
     scratch = library.home / FOLDER
+    lock = take_lock(scratch, "making a pack")
     try:
-        scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with TemporaryDirectory(prefix="making-", dir=scratch, ignore_cleanup_errors=True) as folder:
+        sweep(library.home)
+        with TemporaryDirectory(prefix=_MAKING, dir=scratch, ignore_cleanup_errors=True) as folder:
             database = Path(folder) / "database"
             with library.holding(collection.id).database.errors():
                 built = build(database, library, collection.id, originals=originals, moment=moment)
@@ -72,7 +76,15 @@ def create(library: Reader, collection: Collection, target: Path, key: SecretKey
         if error.errno == errno.EFBIG:
             raise PackTooLarge(size="more than 4 GB", path=target.parent) from error
         raise storage_error(error, target.parent) from error
+    finally:
+        lock.release()
     return Created(read_pack(target), built.left_out)
+
+
+def sweep(home: Path) -> None:
+    """Remove what a killed one was making: texts that may have been deleted from the library since."""
+    for left in (home / FOLDER).glob(f"{_MAKING}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _write(target: Path, database: Path, built: Built, title: str, embedder: str, key: SecretKey, moment: str) -> None:

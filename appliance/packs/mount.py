@@ -20,6 +20,15 @@ _SHOWN = 8
 """Originals that are kept while they are shown; of a page, the picture and its boxes come from one file."""
 
 
+def check(pack: PackFile) -> None:
+    """Compare a pack's database with what was signed, and look whether it is one of ours. Raises PackGone, PackAltered."""
+    mount = Mount(pack, 0, pack.title, pack.path.parent)
+    try:
+        _ = mount.database
+    finally:
+        mount.close()
+
+
 class Mount(Reader):
     """The collection of a pack under an id of this library. Its database is compared with the signature and opened on first use.
 

@@ -18,7 +18,7 @@ from appliance.library.database import Database
 from appliance.library.lock import WriterLock
 from appliance.library.reading import Ids, Reader, Vectors
 from appliance.library.store import Library, collection_name
-from appliance.packs.creating import FOLDER
+from appliance.packs.creating import FOLDER, sweep
 from appliance.packs.finding import Listed, look
 from appliance.packs.mount import SHIFT, Mount
 
@@ -36,6 +36,8 @@ class Shelf(Library):
         self._errors: dict[int, HaversackError] = {}
         if self.writable:
             shutil.rmtree(self.shown, ignore_errors=True)  # what a killed one left
+            if self.holder(home / FOLDER) is None:
+                sweep(home)
 
     def look(self, folder: Path | None, embedder: str) -> None:
         """Find the packs: those that were opened here, and those in `folder`. Those that `embedder` made, or any where it is "", are opened."""

@@ -1,0 +1,193 @@
+"""`haversack pack …` and the commands that meet packs, as a user types them, with the starter bundle and its real embedder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.library.store import Library
+from appliance.packs.creating import create, pack_key
+from tests.clinic import NOTES, make_pdf
+from tests.library.making import Maker
+
+Run = Any
+
+
+class Haversack:
+    """The program in a process of its own, one home a machine, the bundle on a stick."""
+
+    def __init__(self, bundle: Path) -> None:
+        self.bundle = bundle
+
+    def __call__(self, home: Path, *words: str, code: int = 0, **environment: str) -> list[dict[str, Any]]:
+        done = self.run(home, *words, "--json", **environment)
+        assert done.returncode == code, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def run(self, home: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "appliance.cli", *words, "--home", str(home), "--bundle", str(self.bundle)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment}, timeout=300)
+
+    def says(self, home: Path, *words: str, code: int = 1) -> str:
+        done = self.run(home, *words)
+        assert done.returncode == code, (done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("papers")
+    (folder / "clinic.pdf").write_bytes(make_pdf())
+    (folder / "road.txt").write_text(NOTES, encoding="utf-8")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4\n%cut off")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stick(tmp_path_factory: pytest.TempPathFactory, bundle_root: Path) -> Path:
+    """The starter bundle with room for packs: its files by hard link, so that nothing is copied."""
+    root = tmp_path_factory.mktemp("stick") / "starter"
+    shutil.copytree(bundle_root, root, copy_function=lambda source, target: os.link(os.path.realpath(source), target) or target)
+    (root / "packs").mkdir()
+    return root
+
+
+@pytest.fixture(scope="module")
+def haversack(stick: Path) -> Haversack:
+    return Haversack(stick)
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory, haversack: Haversack, papers: Path) -> Path:
+    home = tmp_path_factory.mktemp("office") / "home"
+    haversack(home, "ingest", str(papers), "--collection", "clinic", code=1)  # one file is broken
+    return home
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory, haversack: Haversack, office: Path) -> Path:
+    file = tmp_path_factory.mktemp("made") / "clinic.haversack"
+    haversack(office, "pack", "create", "clinic", str(file))
+    return file
+
+
+def test_create_says_what_it_made_and_who_signed(haversack: Haversack, office: Path, tmp_path: Path) -> None:
+    (made,) = haversack(office, "pack", "create", "clinic", str(tmp_path / "a.haversack"))
+    assert (made["title"], made["documents"], made["originals"], made["originals_left_out"]) == ("clinic", 2, 2, [])
+    assert made["bytes"] == (tmp_path / "a.haversack").stat().st_size
+    (small,) = haversack(office, "pack", "create", "clinic", str(tmp_path / "b.haversack"), "--without-originals")
+    assert small["originals"] == 0
+    assert small["bytes"] < made["bytes"]
+    text = haversack.run(office, "pack", "create", "clinic", str(tmp_path / "c.haversack")).stdout
+    assert f"It is signed by the key {made['signer']}" in text
+
+
+def test_with_one_key_and_one_date_two_builds_give_the_same_bytes(haversack: Haversack, office: Path, papers: Path, tmp_path: Path) -> None:
+    key = office / "pack-key.pem"
+    again = tmp_path / "again"
+    haversack(again, "ingest", str(papers), "--collection", "clinic", code=1)
+    for home, name in ((office, "one"), (again, "two")):
+        haversack(home, "pack", "create", "clinic", str(tmp_path / name), "--key", str(key), SOURCE_DATE_EPOCH="1763942400")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_opened_in_the_field_it_is_asked_like_a_collection(haversack: Haversack, pack: Path, home: Path, papers: Path) -> None:
+    (opened,) = haversack(home, "pack", "open", str(pack))
+    assert (opened["collection"], opened["state"], opened["documents"]) == ("clinic", "open", 2)
+    assert [(one["name"], one["documents"], one["pack"]) for one in haversack(home, "collections", "list")] == [("clinic", 2, True)]
+    (found,) = haversack(home, "search", "How many beds has the clinic?", "--collection", "clinic", "--limit", "1")
+    (best,) = found["results"]
+    assert (best["document"], best["page"]) == ("clinic.pdf", 1)
+    assert "forty beds" in best["text"]
+    (listed,) = haversack(home, "pack", "list")
+    assert (listed["state"], listed["signer"], listed["note"]) == ("open", opened["signer"], "")
+    ledger = {one["document"]: one["status"] for one in haversack(home, "documents", "ledger", "--collection", "clinic")}
+    assert ledger == {"broken.pdf": "failed", "clinic.pdf": "indexed", "road.txt": "indexed"}
+    for words in (
+        ("ingest", str(papers / "road.txt"), "--collection", "clinic"),
+        ("documents", "remove", "road.txt", "--collection", "clinic"),
+        ("collections", "remove", "clinic"),
+    ):
+        assert haversack.says(home, *words).startswith("'clinic' is a pack, and packs are not changed.")
+    haversack(home, "pack", "close", "clinic")
+    assert haversack(home, "collections", "list") == []
+    assert "There is no open pack named 'clinic'" in haversack.says(home, "search", "beds", "--collection", "clinic")
+
+
+def test_packs_on_the_bundle_need_no_opening(haversack: Haversack, stick: Path, pack: Path, home: Path) -> None:
+    target = stick / "packs" / "clinic.haversack"
+    shutil.copyfile(pack, target)
+    try:
+        (found,) = haversack(home, "search", "beds", "--collection", "clinic", "--limit", "1")
+        assert found["results"][0]["document"] == "clinic.pdf"
+        assert not (home / "library.sqlite3").exists()  # whoever only reads writes nothing down
+        assert [(one["state"], one["on_bundle"]) for one in haversack(home, "pack", "list")] == [("open", True)]
+    finally:
+        target.unlink()
+
+
+def test_merged_it_is_a_collection_of_ones_own(haversack: Haversack, pack: Path, home: Path) -> None:
+    lines = haversack(home, "pack", "merge", str(pack), "--collection", "mine")
+    assert [(one["document"], one["status"]) for one in lines] == [("clinic.pdf", "indexed"), ("road.txt", "indexed")]
+    assert {one["status"] for one in haversack(home, "pack", "merge", str(pack), "--collection", "mine")} == {"unchanged"}
+    haversack(home, "documents", "remove", "road.txt", "--collection", "mine")
+    (found,) = haversack(home, "search", "yearly budget", "--collection", "mine", "--limit", "1")
+    assert "84,500 dollars" in found["results"][0]["text"]
+    assert haversack.run(home, "pack", "merge", str(pack), "--collection", "mine").stdout.endswith(
+        "mine has 1 documents more; 1 were there already.\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack whose maker had another embedder."""
+    folder = tmp_path_factory.mktemp("foreign")
+    make = Maker(folder / "incoming")
+    with Library.open(folder / "home", write=True, fingerprint="Another model (0123456789ab)") as library:
+        collection = library.ensure_collection("wells")
+        make(library, collection.id, "wells.txt", "The well of Goma is twelve metres deep.\n\nIts water was tested in June.")
+        return create(library, library.collection("wells"), folder / "wells.haversack", pack_key(library.home)).pack.path
+
+
+def test_one_of_another_embedder_says_what_it_would_take_and_is_done_on_request(haversack: Haversack, foreign: Path, home: Path) -> None:
+    for action in ("open", "merge"):
+        said = haversack.says(home, "pack", action, str(foreign))
+        assert "was made with Another model (0123456789ab)" in said
+        assert "(1 documents, 2 passages, about " in said
+        assert "Add --re-embed" in said
+    before = foreign.read_bytes()
+    (opened,) = haversack(home, "pack", "open", str(foreign), "--re-embed")
+    assert (opened["collection"], opened["state"]) == ("wells", "open")
+    haversack(home, "pack", "merge", str(foreign), "--re-embed", "--collection", "mine")
+    for collection in ("wells", "mine"):
+        (found,) = haversack(home, "search", "How deep is it in Goma?", "--collection", collection, "--limit", "1")
+        assert "twelve metres" in found["results"][0]["text"]
+    assert foreign.read_bytes() == before
+
+
+def test_bad_files_cost_one_sentence(haversack: Haversack, office: Path, pack: Path, home: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.haversack"
+    bad.write_bytes(pack.read_bytes()[:-500])
+    for action in ("open", "merge"):
+        assert "is not a whole Haversack pack (its end is missing)" in haversack.says(home, "pack", action, str(bad))
+        assert "There is no file or folder" in haversack.says(home, "pack", action, str(tmp_path / "nowhere"))
+    flipped = bytearray(pack.read_bytes())
+    flipped[flipped.index(b"forty beds")] ^= 1
+    bad.write_bytes(flipped)
+    for action in ("open", "merge"):
+        assert "is not as it was signed (its database was changed" in haversack.says(home, "pack", action, str(bad))
+    assert "no collection named 'nothing'" in haversack.says(office, "pack", "create", "nothing", str(tmp_path / "x"))
+    assert "There is no open pack named 'nothing'" in haversack.says(home, "pack", "close", "nothing")
+    assert haversack(home, "collections", "list") == []
+
+
+def test_list_has_a_hint_where_there_is_none(haversack: Haversack, home: Path) -> None:
+    assert "haversack pack create" in haversack.run(home, "pack", "list").stdout
