@@ -91,8 +91,7 @@ def _in_memory(descriptor: int, offset: int, length: int) -> bool:
     library.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
     library.mincore.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
     library.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
-    address = library.mmap(None, length, _FUSE = 0x65735546
-_PROT_READ, _MAP_SHARED, descriptor, offset)
+    address = library.mmap(None, length, _PROT_READ, _MAP_SHARED, descriptor, offset)
     if address in (None, _MAP_FAILED):
         return True
     try:
