@@ -18,45 +18,15 @@ from bundle.parity_texts import TEXTS
 from bundle.prepare import prepare
 from bundle.sources import Fetched, Resolved
 from bundle.spec import FolderSource, Item
+from tests.bundle.tiny_embedder import WINDOW, write_pooling, write_tiny
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of one layer with random weights, in sentence-transformers' own layout."""
-    folder = tmp_path_factory.mktemp("tiny")
-    with module._quiet():
-        import torch
-        from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-        from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-        torch.manual_seed(7)
-        letters = sorted({letter for text in TEXTS for letter in text.lower() if not letter.isspace()})
-        names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-        tokenizer = Tokenizer(models.WordPiece({name: index for index, name in enumerate(names)}, unk_token="[UNK]"))
-        tokenizer.normalizer = normalizers.Lowercase()
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-        special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-        PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
-        shape = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 128, "max_position_embeddings": 128}
-        BertModel(BertConfig(vocab_size=len(names), **shape)).save_pretrained(folder, safe_serialization=True)
-    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
-    listed = [{"idx": n, "name": str(n), "path": path, "type": f"sentence_transformers.models.{kind}"} for n, (path, kind) in enumerate(modules)]
-    (folder / "modules.json").write_text(json.dumps(listed))
-    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 64, "do_lower_case": false}')
-    prompts = {"prompts": {"query": "ask: ", "document": "text: "}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
-    (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
-    pooling(folder, "cls")
-    return folder
-
-
-def pooling(folder: Path, mode: str) -> None:
-    (folder / "1_Pooling").mkdir(exist_ok=True)
-    modes = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean", "pooling_mode_max_tokens": "max"}
-    config = {"word_embedding_dimension": 64} | {name: known == mode for name, known in modes.items()}
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps(config))
+    """A BERT of one layer with random weights."""
+    return write_tiny(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture
@@ -86,6 +56,20 @@ def test_prompts_pooling_and_window_are_those_of_the_model(prepared: tuple[Path,
     assert not (embedder.embed_query("water") == embedder.embed_documents(["water"])[0]).all()  # the prompts differ
 
 
+def test_the_architecture_of_the_field_profiles_embedders_can_be_exported(tmp_path: Path) -> None:
+    """ModernBERT: local and global layers, cls pooling. The windows must move with a text that is longer than the one it was exported with."""
+    model = write_tiny(tmp_path / "model", "modernbert")
+    settings = prepare(fetched(model), tmp_path / "into", tmp_path / "work")
+    assert (settings["pooling"], settings["max_tokens"]) == ("cls", 512)
+    assert settings["parity"]["mean"] > 0.999
+    long = " ".join(TEXTS[:20])
+    embedder = Embedder(tmp_path / "into", Model("embedder", "tiny", "Tiny", "", "MIT", {}, settings), threads=1)
+    original = module._load(model, "Tiny")
+    assert len(original.tokenizer(long)["input_ids"]) > 8 * WINDOW
+    together = embedder.embed_documents([long, TEXTS[0]])
+    assert (together * original.encode_document([long, TEXTS[0]], normalize_embeddings=True)).sum(axis=1).min() > 0.999
+
+
 def test_what_was_prepared_is_taken_up_again_unless_it_was_damaged(
     tiny: Path, prepared: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,7 +89,7 @@ def test_a_model_that_loses_too_much_is_refused(folder: Path, tmp_path: Path, mo
 
 
 def other_pooling(folder: Path) -> None:
-    pooling(folder, "max")
+    write_pooling(folder, "max")
 
 
 def dense(folder: Path) -> None:
