@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from appliance.errors import SourceAltered, SourceMissing, SourceUnreachable
 from appliance.manifest import sha256_of
 from bundle.progress import Progress
 from bundle.sources import safe_name
@@ -40,29 +39,11 @@ def _place(cache: Path, address: str, sha256: str) -> Path:
 def _fetch(address: str, place: Path, sha256: str, progress: Progress) -> None:
     # Late: `plan` and `verify` go without an HTTP client.
     from bundle.sources.store import Slot
-    from bundle.sources.transfer import Wanted, bring
+    from bundle.sources.transfer import Wanted, bring, size_at
 
     where, what = urlsplit(address).netloc, archive_name(address)
-    slot = Slot(place.parent, sha256, _size(address, what, where))
+    slot = Slot(place.parent, sha256, size_at(address, what, where))
     progress.say(f"Fetching {what}")
     with progress.bars(slot.size, slot.have()) as bars:
         bring(Wanted(what, where, address, slot), bars.file(what, slot.size, slot.have()))
     slot.path.replace(place)
-
-
-def _size(address: str, what: str, where: str) -> int:
-    """What the server says; that it is true shows when the file is compared."""
-    import httpx2
-
-    try:
-        answer = httpx2.head(address, follow_redirects=True, timeout=20.0, headers={"Accept-Encoding": "identity"})
-    except (httpx2.RequestError, httpx2.InvalidURL) as error:
-        raise SourceUnreachable(what=what, source=where, detail=type(error).__name__) from error
-    if answer.status_code in (404, 410):
-        raise SourceMissing(what=what, source=where, detail="there is no such file")
-    size = answer.headers.get("Content-Length", "")
-    if not answer.is_success or not size.isdigit():
-        raise SourceUnreachable(what=what, source=where, detail=f"it answered {answer.status_code}")
-    if not int(size):
-        raise SourceAltered(what=what, source=where, detail="it is empty")
-    return int(size)

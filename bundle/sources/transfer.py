@@ -15,7 +15,7 @@ from threading import Event
 
 import httpx2
 
-from appliance.errors import SourceAltered, SourceUnreachable
+from appliance.errors import SourceAltered, SourceMissing, SourceUnreachable
 from bundle.sources import Report, Stopped
 from bundle.sources.store import Slot, held
 
@@ -181,6 +181,25 @@ def _start(response: httpx2.Response, wanted: Wanted, have: int, etag: str) -> i
     if came is not None and came != size:
         raise _altered(wanted, f"it has {came} bytes instead of {size}")
     return start
+
+
+def size_at(url: str, what: str, source: str) -> int:
+    """Bytes of a file that nothing but its address and hash is known of; that it is true shows when the file is compared.
+
+    Raises SourceMissing, SourceUnreachable, SourceAltered.
+    """
+    try:
+        answer = httpx2.head(url, follow_redirects=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"})
+    except (httpx2.RequestError, httpx2.InvalidURL) as error:
+        raise SourceUnreachable(what=what, source=source, detail=words_for(error)) from error
+    if answer.status_code in (404, 410):
+        raise SourceMissing(what=what, source=source, detail="there is no such file")
+    size = answer.headers.get("Content-Length", "")
+    if not answer.is_success or not size.isdigit():
+        raise SourceUnreachable(what=what, source=source, detail=f"it answered {answer.status_code}")
+    if not int(size):
+        raise SourceAltered(what=what, source=source, detail="it is empty")
+    return int(size)
 
 
 def asked_wait(response: httpx2.Response) -> float:
