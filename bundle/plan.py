@@ -20,6 +20,8 @@ LARGEST_FAT32 = (4 << 30) - 1
 CLUSTERS = (("fat32", 16 << 10), ("fat32", 32 << 10), ("exfat", 32 << 10), ("exfat", 128 << 10))
 # Launchers, READ-ME-FIRST.html, manifest, signature, key, sums, SBOM, our own code, licences: about so many files, and so large together.
 _SMALL_FILES, _SMALL_BYTES = 16, 3 << 20
+# While a runtime is made it lies unpacked beside its archive, which is then copied: 380 MB and two of 120 MB for linux-x64.
+_IMAGE = 4
 _FOLDERS = 4  # the bundle's own, LICENSES, runtime, models
 # int8 keeps a quarter of an embedder's fp32 weights.
 _INT8 = 4
@@ -119,12 +121,20 @@ def plan(spec: Spec, resolved: Sequence[Resolved], runtimes: Iterable[RuntimePla
         licences=tuple(judge(one, spec.accepted) for one in resolved),
         runtimes=runtimes,
         packs=packs,
-        space=space_for(resolved),
+        space=_space(spec, resolved, runtimes, packs),
         sticks=tuple(
             Stick(name, cluster, len(files), on_stick(files, folders, cluster)) for name, cluster in CLUSTERS if spec.filesystem in (name, "fat32")
         ),
         memory=memory_for(spec, resolved),
     )
+
+
+def _space(spec: Spec, resolved: Sequence[Resolved], runtimes: Sequence[RuntimePlan], packs: Sequence[PackPlan]) -> Space:
+    """What the models need, and the runtimes and packs on top; a model that is split lies there twice for a while."""
+    models = space_for(resolved)
+    more = sum(one.bytes for one in runtimes) + sum(one.bytes for one in packs)
+    twice = sum(size for one in resolved for size in _model_files(one) if spec.filesystem == "fat32" and size > LARGEST_FAT32)
+    return Space(models.download, models.build + more + twice + _IMAGE * sum(one.bytes for one in runtimes), models.bundle + more)
 
 
 def on_stick(files: Iterable[int], folders: int, cluster: int) -> int:

@@ -33,13 +33,14 @@ def _lines(plan: Plan) -> Iterator[str]:
         state = f"missing: {'; '.join(runtime.missing)}" if runtime.missing else f"about {size_text(runtime.bytes)}"
         yield f"Runtime for {runtime.platform} ({runtime.provider}): {state}"
     for pack in plan.packs:
-        yield f"Pack {pack.name}: {pack.files} documents, {size_text(pack.bytes)}, and their text and vectors on top."
+        documents = "1 document" if pack.files == 1 else f"{pack.files} documents"
+        yield f"Pack {pack.name}: {documents}, {size_text(pack.bytes)}, and their text and vectors on top."
     yield f"To download: {size_text(space.download)}. Space while building: {size_text(space.download + space.build)}."
     sticks = ", ".join(f"{size_text(stick.bytes)} on {_stick(stick)}" for stick in plan.sticks)
     yield f"On the stick: about {plan.sticks[0].files} files, {sticks}."
     memory = plan.memory
-    meant = f"; it is meant for laptops of {memory.ram_gb} GB" if memory.ram_gb else ""
-    yield f"Memory: about {size_text(memory.needed)}{meant}. " + " + ".join(f"{name} {size_text(count)}" for name, count in memory.parts) + "."
+    meant = f" of the {memory.ram_gb} GB that the laptops are to have" if memory.ram_gb else ""
+    yield f"Memory: about {size_text(memory.needed)}{meant}: " + ", ".join(f"{name} {size_text(count)}" for name, count in memory.parts) + "."
     if memory.guessed:
         yield "How much memory its context takes is not known for this model; Qwen3 4B's was counted."
     yield from plan.warnings

@@ -179,7 +179,7 @@ def test_what_the_command_line_says_reaches_the_plan(tmp_path: Path, capsys: pyt
     assert plan["packs"] == [{"name": "laws", "files": 1, "size": 11}]
     assert (plan["filesystem"], plan["output"], plan["runtimes"]) == ("exfat", "elsewhere", [])
     assert main(["plan", *words]) == 0
-    assert "Pack laws: 1 documents" in capsys.readouterr().out
+    assert "Pack laws: 1 document, 11 B" in capsys.readouterr().out
 
 
 def test_a_runtime_that_lacks_something_is_planned_with_what_to_do_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:

@@ -152,6 +152,7 @@ def test_what_fat32_can_not_hold_comes_in_parts() -> None:
     sizes = list(bundle_files(on_fat.spec, on_fat.resolved, (), ()))
     assert max(sizes) == LARGEST_FAT32
     assert sum(sizes) == sum(bundle_files(on_exfat.spec, on_exfat.resolved, (), ()))
+    assert on_fat.space.build - on_exfat.space.build == 4795 << 20  # until it is split, it lies there twice
     assert on_fat.sticks[0].files == on_exfat.sticks[0].files + 1
     assert [(stick.filesystem, stick.cluster >> 10) for stick in on_fat.sticks] == [("fat32", 16), ("fat32", 32), ("exfat", 32), ("exfat", 128)]
     assert {stick.filesystem for stick in on_exfat.sticks} == {"exfat"}
@@ -167,6 +168,8 @@ def test_runtimes_and_packs_are_counted_and_what_is_missing_would_stop_the_build
     runtimes = (RuntimePlan("linux-x64", "host", (), 150_000_000), RuntimePlan("windows-x64", "pbs", ("an interpreter (--interpreter FILE)",), 0))
     bare, made = planned("starter"), planned("starter", *runtimes, packs=(tmp_path / "laws",))
     assert made.sticks[0].bytes - bare.sticks[0].bytes == pytest.approx(155_000_000, abs=5 * made.sticks[0].cluster)
+    assert made.space.bundle - bare.space.bundle == 155_000_100
+    assert made.space.build - bare.space.build == 155_000_100 + 4 * 150_000_000
     assert made.refusals == ("The runtime for windows-x64 lacks an interpreter (--interpreter FILE).",)
     text = plan_text(made)
     assert "Runtime for linux-x64 (host): about 150.0 MB" in text
