@@ -14,18 +14,17 @@ from typing import Any
 from appliance.commands.ingesting import line_as_json, print_line
 from appliance.config import Settings
 from appliance.documents import IngestLine
-from appliance.errors import BundleError, NoSuchPack, NoSuchPath, PackOfAnotherEmbedder, PackRefused
+from appliance.errors import BundleError, NoSuchPath, PackOfAnotherEmbedder, PackRefused
 from appliance.ingest.hygiene import printable
-from appliance.library import mounts
 from appliance.manifest import Manifest, read_manifest
 from appliance.models.embeds import Embeds
 from appliance.offline.seal import Seal
 from appliance.packs.creating import FOLDER, create, pack_key
 from appliance.packs.file import PackFile, read_pack
-from appliance.packs.finding import Listed, open_pack
+from appliance.packs.finding import Listed, facts, listed_as_json
 from appliance.packs.merging import embed_again, estimate, merge
-from appliance.packs.mount import check
 from appliance.runtime import PACKS, fingerprint, load_embedder, open_library
+from appliance.trust import check_trust
 
 
 def pack(settings: Settings, given: argparse.Namespace) -> int:
@@ -41,7 +40,7 @@ def _create(settings: Settings, given: argparse.Namespace) -> int:
         made = create(library, collection, target, key, originals=not given.without_originals, moment=_moment())
     for name in made.left_out:
         print(f"The original of {printable(name)} is missing here: only its text is in the pack.", file=sys.stderr)
-    data = {**_facts(made.pack), "path": str(target), "originals": len(made.pack.originals), "originals_left_out": list(made.left_out)}
+    data = {**facts(made.pack), "path": str(target), "originals": len(made.pack.originals), "originals_left_out": list(made.left_out)}
     _say(
         given,
         data,
@@ -57,21 +56,15 @@ def _open(settings: Settings, given: argparse.Namespace) -> int:
     with open_library(settings, write=True, purpose="pack open", embedder=wanted) as library:
         if (wanted or library.embedder() or file.embedder) != file.embedder:
             file = _embedded_again(settings, given, file, manifest, wanted)
-        check(file)  # what isn't as it was signed is not remembered
-        kept = open_pack(library, file)
-        library.look(settings.bundle / PACKS, wanted or library.embedder())
-        listed = next(one for one in library.packs if one.collection_id == kept.collection_id)
-    sentence = f"{printable(kept.name)} is open: {file.documents} documents, {file.chunks} passages, read where it lies ({file.path})."
-    _say(given, _as_json(listed), "\n".join((sentence, f"It is signed by the key {file.signer.fingerprint}.", *filter(None, [listed.note]))))
+        listed = library.open_pack(file)
+    sentence = f"{printable(listed.collection)} is open: {file.documents} documents, {file.chunks} passages, read where it lies ({file.path})."
+    _say(given, listed_as_json(listed), "\n".join((sentence, f"It is signed by the key {file.signer.fingerprint}.", *filter(None, [listed.note]))))
     return 0
 
 
 def _close(settings: Settings, given: argparse.Namespace) -> int:
     with open_library(settings, write=True, purpose="pack close") as library:
-        kept = next((one for one in mounts.remembered(library) if one.name == given.name and one.is_open), None)
-        if kept is None:
-            raise NoSuchPack(name=given.name)
-        mounts.set_open(library.database, kept.collection_id, is_open=False)
+        library.close_pack(given.name)
     _say(given, {"closed": given.name}, f"{printable(given.name)} is closed. Its file and the conversations about it are as they were.")
     return 0
 
@@ -96,7 +89,7 @@ def _list(settings: Settings, given: argparse.Namespace) -> int:
         _, wanted = _bundle(settings)
         library.look(settings.bundle / PACKS, wanted or library.embedder())
         for one in library.packs:
-            print(json.dumps(_as_json(one), ensure_ascii=False) if given.json else _line(one))
+            print(json.dumps(listed_as_json(one), ensure_ascii=False) if given.json else _line(one))
         if not library.packs and not given.json:
             print("There is no pack. Make one: haversack pack create COLLECTION FILE")
     return 0
@@ -119,6 +112,7 @@ def _needed(settings: Settings, given: argparse.Namespace, file: PackFile, manif
     """The embedder to embed again with, where the user said so. Raises PackOfAnotherEmbedder with what that would take."""
     if manifest is None or wanted is None:
         raise PackRefused(detail=f"{file.path} was made with another embedder, and there is no bundle here whose embedder could take its place.")
+    check_trust(manifest, settings.home, settings.trust)
     embedder = load_embedder(settings, manifest)
     took = estimate(file, settings.home / FOLDER / "merging", embedder)
     if not given.re_embed:
@@ -149,7 +143,7 @@ def _bundle(settings: Settings) -> tuple[Manifest | None, str | None]:
 
 def _file(name: str) -> Path:
     path = Path(name).absolute()
-    if not path.is_file():
+    if not os.path.isfile(path):  # where a name is too long, `Path.is_file` raises
         raise NoSuchPath(path=name)
     return path
 
@@ -158,32 +152,6 @@ def _moment() -> str | None:
     """SOURCE_DATE_EPOCH, as reproducible builds have it: seconds, to stand for every time in the pack."""
     told = os.environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(told), UTC).isoformat().replace("+00:00", "Z") if told.isascii() and told.isdigit() and len(told) < 12 else None
-
-
-def _facts(file: PackFile) -> dict[str, Any]:
-    return {
-        "title": file.title,
-        "documents": file.documents,
-        "pages": file.pages,
-        "chunks": file.chunks,
-        "bytes": file.size,
-        "embedder": file.embedder,
-        "created": file.created,
-        "signer": file.signer.fingerprint,
-    }
-
-
-def _as_json(one: Listed) -> dict[str, Any]:
-    """The documented form of a listed pack; see docs/packs.md."""
-    shared = {
-        "collection": one.collection,
-        "path": one.path,
-        "state": one.state,
-        "sentence": one.sentence,
-        "on_bundle": one.on_bundle,
-        "note": one.note,
-    }
-    return {**shared, **(_facts(one.pack) if one.pack else {})}
 
 
 def _line(one: Listed) -> str:

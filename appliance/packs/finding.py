@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from appliance.errors import HaversackError, NoSuchPack, NotAPack, PackAltered, PackError, PackGone, PackOfAnotherEmbedder, PackTooNew
 from appliance.library import mounts
@@ -62,6 +62,26 @@ def open_pack(library: Library, pack: PackFile) -> Remembered:
         if (one.title, one.signer) == (pack.title, pack.signer.fingerprint) and one.identity != pack.identity and one.is_open:
             mounts.retire(library.database, one.collection_id)
     return mounts.remember(library.database, pack.identity, pack.title, pack.signer.fingerprint, str(pack.path))
+
+
+def facts(pack: PackFile) -> dict[str, Any]:
+    """What a pack says of itself, in the documented form."""
+    return {
+        "title": pack.title,
+        "documents": pack.documents,
+        "pages": pack.pages,
+        "chunks": pack.chunks,
+        "bytes": pack.size,
+        "embedder": pack.embedder,
+        "created": pack.created,
+        "signer": pack.signer.fingerprint,
+    }
+
+
+def listed_as_json(one: Listed) -> dict[str, Any]:
+    """The documented form of a listed pack; see docs/packs.md."""
+    names = ("collection", "collection_id", "path", "state", "sentence", "on_bundle", "note")
+    return {**{name: getattr(one, name) for name in names}, **(facts(one.pack) if one.pack else {})}
 
 
 def _in_folder(folder: Path | None) -> tuple[list[PackFile], list[tuple[Path, HaversackError]]]:

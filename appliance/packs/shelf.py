@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from appliance.documents import Chunk, Collection, Document, Heading, Page, UnreadPage
-from appliance.errors import HaversackError, NoSuchCollection, NoSuchDocument, PackReadOnly
+from appliance.errors import HaversackError, NoSuchCollection, NoSuchDocument, NoSuchPack, PackOfAnotherEmbedder, PackReadOnly
+from appliance.library import mounts
 from appliance.library.database import Database
 from appliance.library.lock import WriterLock
 from appliance.library.reading import Ids, Reader, Vectors
 from appliance.library.store import Library, collection_name
 from appliance.packs.creating import FOLDER, sweep
-from appliance.packs.finding import Listed, look
-from appliance.packs.mount import SHIFT, Mount
+from appliance.packs.file import PackFile
+from appliance.packs.finding import Listed, look, open_pack
+from appliance.packs.mount import SHIFT, Mount, check
 
 Value = TypeVar("Value")
 
@@ -34,6 +36,7 @@ class Shelf(Library):
         self.packs: tuple[Listed, ...] = ()
         self._mounts: dict[int, Mount] = {}
         self._errors: dict[int, HaversackError] = {}
+        self._looked: tuple[Path | None, str] = (None, "")
         if self.writable:
             shutil.rmtree(self.shown, ignore_errors=True)  # what a killed one left
             if self.holder(home / FOLDER) is None:
@@ -41,15 +44,35 @@ class Shelf(Library):
 
     def look(self, folder: Path | None, embedder: str) -> None:
         """Find the packs: those that were opened here, and those in `folder`. Those that `embedder` made, or any where it is "", are opened."""
+        self._looked = folder, embedder
         found = look(self, folder, embedder)
-        mounts = {
-            one.collection_id: Mount(one.pack, one.collection_id, one.collection, self.shown) for one in found if one.pack and one.state == "open"
-        }
-        former, self._mounts = self._mounts, mounts
+        former = self._mounts
+        self._mounts = {one.collection_id: self._mounted(one, one.pack) for one in found if one.pack and one.state == "open"}
         self._errors = {one.collection_id: one.error for one in found if one.error and one.collection_id}
         self.packs = found
-        for mount in former.values():
-            mount.close()
+        for number, mount in former.items():
+            if self._mounts.get(number) is not mount:
+                mount.close()
+
+    def open_pack(self, pack: PackFile) -> Listed:
+        """Read a pack from now on, once its database is as it was signed. Raises PackOfAnotherEmbedder, PackGone, PackAltered, NotAPack."""
+        folder, embedder = self._looked
+        wanted = embedder or pack.embedder
+        if pack.embedder != wanted:
+            counts = f"{pack.documents} documents, {pack.chunks} passages"
+            raise PackOfAnotherEmbedder(path=pack.path, found=pack.embedder, wanted=wanted, estimate=counts)
+        check(pack)
+        kept = open_pack(self, pack)
+        self.look(folder, embedder)
+        return next(one for one in self.packs if one.collection_id == kept.collection_id)
+
+    def close_pack(self, name: str) -> None:
+        """Don't read the pack of that name any more. Raises NoSuchPack."""
+        kept = next((one for one in mounts.remembered(self) if one.name == name and one.is_open), None)
+        if kept is None:
+            raise NoSuchPack(name=name)
+        mounts.set_open(self.database, kept.collection_id, is_open=False)
+        self.look(*self._looked)
 
     def close(self) -> None:
         for mount in self._mounts.values():
@@ -179,6 +202,13 @@ class Shelf(Library):
     def rename_document(self, document_id: int, name: str) -> Document:
         self._changes(document_id >> SHIFT)
         return super().rename_document(document_id, name)
+
+    def _mounted(self, one: Listed, pack: PackFile) -> Mount:
+        """As it is open already, so that it isn't compared again; else anew."""
+        former = self._mounts.get(one.collection_id)
+        if former and (former.pack, former.name) == (pack, one.collection):
+            return former
+        return Mount(pack, one.collection_id, one.collection, self.shown)
 
     def _changes(self, collection_id: int) -> None:
         mount = self._mounts.get(collection_id)

@@ -10,7 +10,7 @@ from werkzeug.routing import IntegerConverter, Map
 
 from appliance import __version__
 from appliance.runtime import Appliance
-from appliance.web import collections, conversations, documents, errors, jobs, questions, security, status
+from appliance.web import collections, conversations, documents, errors, jobs, packs, questions, security, status
 from appliance.web.answering import Answering
 from appliance.web.requests import JSON_LIMIT, PARTS_LIMIT, SpooledRequest
 
@@ -50,6 +50,7 @@ def create_app(appliance: Appliance) -> Flask:
     for blueprint in (
         status.routes(appliance),
         collections.routes(appliance),
+        packs.routes(appliance),
         documents.routes(appliance),
         jobs.routes(appliance),
         questions.routes(appliance, answering),

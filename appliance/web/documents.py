@@ -23,7 +23,7 @@ def routes(appliance: Appliance) -> Blueprint:
 
     @blueprint.get("/documents/<id:document_id>")
     def show(document_id: int) -> dict[str, Any]:
-        return {**to_json(library.document(document_id)), "original": library.original(document_id) is not None}
+        return {**to_json(library.document(document_id)), "original": library.has_original(document_id)}
 
     @blueprint.delete("/documents/<id:document_id>")
     def remove(document_id: int) -> tuple[str, int]:
@@ -50,7 +50,7 @@ def routes(appliance: Appliance) -> Blueprint:
             "before": found.text[:start],
             "passage": found.text[start:end],
             "after": found.text[end:],
-            "picture": document.kind == "pdf" and library.original(document_id) is not None,
+            "picture": document.kind == "pdf" and library.has_original(document_id),
         }
 
     @blueprint.get("/documents/<id:document_id>/pages/<id:position>/picture")

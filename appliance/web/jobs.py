@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from appliance.errors import BadRequest, LibraryReadOnly
+from appliance.errors import BadRequest, LibraryReadOnly, PackReadOnly
 from appliance.ingest.jobs import Jobs, JobState
 from appliance.runtime import Appliance
 from appliance.web.collections import find
@@ -24,6 +24,8 @@ def routes(appliance: Appliance) -> Blueprint:
     def upload(collection_id: int) -> tuple[dict[str, Any], int]:
         """A form with `files`, `names` (a JSON list: their paths in the folder, in the same order) and perhaps `password`."""
         collection = find(appliance, collection_id)
+        if collection.pack:
+            raise PackReadOnly(name=collection.name)
         request.max_content_length = UPLOAD_LIMIT
         files = request.files.getlist("files")
         names = _names(request.form.get("names"), [file.filename or "" for file in files])

@@ -29,8 +29,8 @@ export function dialog(title, content, { wide = false, onclose = null } = {}) {
 }
 
 /** Ask for a line of text; null where the user gave none. */
-export async function askText(title, label, { value = "", action = "Save", type = "text", note = "" } = {}) {
-  const input = el("input", { id: "dialog-text", type, value, dir: "auto", required: true, autocomplete: "off", maxlength: 200 });
+export async function askText(title, label, { value = "", action = "Save", type = "text", note = "", longest = 200 } = {}) {
+  const input = el("input", { id: "dialog-text", type, value, dir: "auto", required: true, autocomplete: "off", maxlength: longest });
   const form = el(
     "form",
     { method: "dialog", class: "stack" },

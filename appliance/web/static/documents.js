@@ -45,7 +45,7 @@ export async function showDocuments(collection = state.collection) {
       ENCRYPTED.test(entry.reason ?? "") ? textButton("seal", "Give its password", () => unlock(entry.document).then(() => box.close(""))) : null,
       id ? textButton(null, "Open", () => (box.close(""), openSource({ document_id: id, position: 0, start: 0, end: 0 }))) : null,
       id && mine ? textButton(null, "Summarise", () => (box.close(""), summarise({ id, name: entry.document }))) : null,
-      id ? iconButton("remove", `Remove ${visible(entry.document)}`, () => remove(entry)) : null,
+      id && !collection.pack ? iconButton("remove", `Remove ${visible(entry.document)}`, () => remove(entry)) : null,
     );
     const status = el("span", { class: `status ${entry.status}` }, el("span", { "aria-hidden": "true" }, `${SIGNS[entry.status] ?? "·"} `), WORDS[entry.status] ?? entry.status);
     return el("li", {}, check, el("div", { class: "ledger-text" }, el("p", { class: "strong" }, nameNode(entry.document)), el("p", { class: "quiet" }, status, pages && ` · ${pages}`), ...reasons(entry)), actions);

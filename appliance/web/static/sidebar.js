@@ -6,9 +6,9 @@ import { $, el, iconButton, nameNode, plural, save, textButton, visible } from "
 import { change, on, state } from "./state.js";
 
 export async function loadCollections() {
-  const { collections } = await call("GET", "collections");
+  const [{ collections }, { packs }] = await Promise.all([call("GET", "collections"), call("GET", "packs")]);
   const open = collections.find((one) => one.id === state.collection?.id) ?? collections[0] ?? null;
-  change("collections", { collections });
+  change("collections", { collections, packs });
   if (open?.id !== state.collection?.id) openCollection(open);
   else change("collection", { collection: open });
 }
@@ -56,6 +56,24 @@ async function removeCollection(collection) {
   });
 }
 
+/** A pack lies in one file, anywhere on this machine or on a stick: a browser doesn't tell where a file is, so its path is typed. */
+async function openPack() {
+  const note = "The path of the file, as your file manager shows it. It is read where it lies: nothing is copied.";
+  const file = await askText("Open a pack", "Its file", { action: "Open it", note, longest: 4000 });
+  if (!file) return;
+  await attempt(async () => {
+    const opened = await call("POST", "packs", { file });
+    await loadCollections();
+    openCollection(state.collections.find((one) => one.id === opened.collection_id) ?? null);
+    await dialog("The pack is open", el("div", { class: "stack" }, el("p", {}, `It is signed by the key ${opened.signer}.`), el("p", {}, opened.note || "Compare the key with what its maker told you."))).closed;
+  });
+}
+
+async function closePack(collection) {
+  if (!(await confirm("Close this pack?", `“${visible(collection.name)}” will not be read any more. Its file and the conversations about it stay.`, "Close it"))) return;
+  await attempt(() => call("DELETE", `packs/${collection.id}`).then(loadCollections));
+}
+
 async function renameConversation(conversation) {
   const title = await askText("Rename conversation", "New title", { value: conversation.title });
   if (title) await attempt(() => call("PATCH", `conversations/${conversation.id}`, { title }).then(loadConversations));
@@ -94,14 +112,19 @@ function showCollections() {
       nameNode(one.name),
       one.id === state.collection?.id,
       () => openCollection(one),
-      el("span", { class: "count", "aria-label": plural(one.documents, "document") }, String(one.documents)),
+      el("span", { class: "count", "aria-label": plural(one.documents, "document") + (one.pack ? ", a pack" : "") }, `${one.pack ? "pack · " : ""}${one.documents}`),
       [
         iconButton("edit", `Rename the collection ${visible(one.name)}`, () => renameCollection(one)),
-        iconButton("remove", `Remove the collection ${visible(one.name)}`, () => removeCollection(one)),
+        one.pack
+          ? iconButton("close", `Close the pack ${visible(one.name)}`, () => closePack(one))
+          : iconButton("remove", `Remove the collection ${visible(one.name)}`, () => removeCollection(one)),
       ],
     ),
   );
-  $("collections").replaceChildren(...(entries.length ? entries : [el("li", { class: "quiet none" }, "None yet. Add files, and one is made.")]));
+  // Why a pack can't be read now: its stick is out, it was made with another model. Those that were closed are nobody's concern.
+  const away = state.packs.filter((one) => !["open", "closed", "older edition"].includes(one.state));
+  const told = away.map((one) => el("li", { class: "quiet none" }, el("details", {}, el("summary", {}, nameNode(one.collection), " can't be read now"), el("p", {}, one.sentence))));
+  $("collections").replaceChildren(...(entries.length ? entries : [el("li", { class: "quiet none" }, "None yet. Add files, and one is made.")]), ...told);
 }
 
 function showConversations() {
@@ -147,6 +170,7 @@ export function start() {
   on("collections collection", showCollections);
   on("conversations conversation", showConversations);
   $("new-collection").addEventListener("click", () => newCollection());
+  $("open-pack").addEventListener("click", openPack);
   $("new-conversation").addEventListener("click", newConversation);
   $("menu").addEventListener("click", toggleSide);
   $("side").addEventListener("keydown", (event) => {

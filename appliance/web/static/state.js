@@ -3,6 +3,7 @@
 export const state = {
   status: null,
   collections: [],
+  packs: [], // those that can't be read now are told of too
   collection: null, // the open one
   conversations: [],
   conversation: null, // the open one; null: a new one begins with the next question

@@ -56,12 +56,14 @@ function* parts(files) {
   if (part.length) yield part;
 }
 
-/** The collection that files go into: the open one; but the guide stays by itself, and where there is none one is made. */
+const takes = (collection) => Boolean(collection) && collection.name !== GUIDE && !collection.pack;
+
+/** The collection that files go into: the open one; but the guide stays by itself, packs are not changed, and where there is none one is made. */
 async function target() {
-  if (state.collection && state.collection.name !== GUIDE) return state.collection;
-  const other = state.collections.find((one) => one.name !== GUIDE);
+  if (takes(state.collection)) return state.collection;
+  const other = state.collections.find(takes);
   const value = other?.name ?? "My documents";
-  const note = state.collection ? "The guide stays by itself. A new name makes a new collection." : "A collection is a set of documents that you ask together.";
+  const note = state.collection?.pack ? "A pack is not changed. A new name makes a new collection." : state.collection ? "The guide stays by itself. A new name makes a new collection." : "A collection is a set of documents that you ask together.";
   const name = await askText("Where shall they go?", "Name of the collection", { value, action: "Add them", note });
   return name ? ensureCollection(name) : null;
 }
@@ -136,7 +138,7 @@ export function start() {
   addEventListener("dragenter", (event) => {
     if (!holdsFiles(event)) return;
     inside += 1;
-    const name = state.collection && state.collection.name !== GUIDE ? `“${visible(state.collection.name)}”` : "your documents";
+    const name = takes(state.collection) ? `“${visible(state.collection.name)}”` : "your documents";
     $("drop").querySelector("span").textContent = `Drop files or folders to add them to ${name}`;
     $("drop").hidden = false;
   });
