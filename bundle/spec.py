@@ -41,7 +41,7 @@ ROLES = (*REQUIRED, "reranker", "ocr")
 PLATFORMS = ("linux-x64", "linux-arm64", "windows-x64", "macos-arm64", "macos-x64")
 PROVIDERS = ("host", "pbs", "system", "none")
 FILESYSTEMS = ("fat32", "exfat")
-_KEYS = ("title", "languages", "ram", *ROLES, "guide", "packs", "platforms", "catalogue")
+KEYS = ("title", "languages", "ram", *ROLES, "guide", "packs", "platforms", "catalogue")
 MEMORY = ("layers", "kv_heads", "head_dimensions")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 REVISION = re.compile(r"[0-9a-f]{40}")
@@ -200,8 +200,8 @@ def pack_folders(folders: Iterable[Path]) -> tuple[Path, ...]:
 def _spec(path: Path, data: Mapping[str, Any]) -> Spec:
     if not NAME.fullmatch(path.stem):
         raise ValueError("its file name must be lower-case letters, digits, dots and dashes")
-    if unknown := set(data) - set(_KEYS):
-        raise ValueError(f"{min(unknown)!r} is not known; known are {', '.join(_KEYS)}")
+    if unknown := set(data) - set(KEYS):
+        raise ValueError(f"{min(unknown)!r} is not known; known are {', '.join(KEYS)}")
     catalogue = read_catalogue() | data.get("catalogue", {})
     items = []
     for role in ROLES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from appliance.cli import build_parser
 from appliance.config import NAMES
+from bundle.cli import build_parser as builder_parser
+from bundle.spec import KEYS, profiles
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = sorted([ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")])
@@ -46,9 +49,27 @@ def test_every_flag_is_documented() -> None:
 
 @pytest.mark.parametrize("line", re.findall(r"^haversack [a-z][^─\n]*$", TEXT, flags=re.MULTILINE))
 def test_every_command_line_shown_is_one_that_the_parser_takes(line: str) -> None:
-    import shlex
-
     build_parser().parse_args(shlex.split(line)[1:])
+
+
+def test_every_command_and_flag_of_the_builder_is_documented() -> None:
+    reference = (ROOT / "docs" / "building.md").read_text(encoding="utf-8")
+    for name, parser in commands(builder_parser()).items():
+        assert f"`{name}" in reference, name
+        assert {flag for flag in flags(parser) if f"`{flag}" not in reference} == set(), name
+
+
+@pytest.mark.parametrize("line", re.findall(r"^haversack-bundle [a-z][^─\n]*$", TEXT, flags=re.MULTILINE))
+def test_every_line_of_the_builder_shown_is_one_that_its_parser_takes(line: str) -> None:
+    builder_parser().parse_args(shlex.split(line)[1:])
+
+
+def test_every_profile_and_every_key_of_one_is_documented() -> None:
+    reference = (ROOT / "docs" / "building.md").read_text(encoding="utf-8")
+    for profile in profiles():
+        assert f"`{profile.replace('-multilingual', '')}`" in reference
+    for key in KEYS:
+        assert re.search(rf"^(\[?){key}\b|`{key}`", reference, flags=re.MULTILINE), key
 
 
 def test_every_setting_is_in_the_table() -> None:
