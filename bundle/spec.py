@@ -119,7 +119,7 @@ class Spec:
     platforms: tuple[str, ...] = ()
     """Of PLATFORMS, those that get a runtime; none where `provider` is "none"."""
     provider: str = "none"
-    """`host`: this machine's interpreter for its own platform and `interpreters` for others; `pbs`: `interpreters` for all; `system`: wheels only."""
+    """`host`: `interpreters`, and this machine's own where none is for its platform; `pbs`: `interpreters` alone; `system`: wheels only."""
     interpreters: tuple[Path, ...] = ()
     interpreter_urls: tuple[str, ...] = ()
     interpreter_sha256: Mapping[str, str] = field(default_factory=dict)

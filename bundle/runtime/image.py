@@ -77,7 +77,7 @@ def parts(spec: Spec, name: str) -> Parts:
     wheel = packages.find_wheel(platform, spec.wheels)
     if wheel is None or not wheel.is_file():
         raise RuntimeIncomplete(platform=name, detail=f"it lacks a llama.cpp wheel; {_wheel_advice(name)}")
-    return Parts(platform, spec.provider, _interpreter(spec, name), wheel)
+    return Parts(platform, _provider(spec, name), _interpreter(spec, name), wheel)
 
 
 def make(spec: Spec, name: str, cache: Path) -> Image:
@@ -132,6 +132,13 @@ def _compile(image: Path, minor: str) -> None:
     compileall.compile_dir(str(image), quiet=2, stripdir=str(image), invalidation_mode=mode, workers=0)
 
 
+def _provider(spec: Spec, name: str) -> str:
+    """`host` is this machine's own platform only; what is given for it, or for another, is an archive."""
+    given = [*(path.name for path in spec.interpreters), *map(archive_name, spec.interpreter_urls)]
+    foreign = name != host_platform() or any(_is_for(Path(file), name) for file in given)
+    return "pbs" if spec.provider == "host" and foreign else spec.provider
+
+
 def _interpreter(spec: Spec, name: str) -> Interpreter:
     host = name == host_platform()
     given = next((path for path in spec.interpreters if _is_for(path, name)), None)
@@ -183,7 +190,7 @@ def _plan(spec: Spec, name: str, cache: Path) -> RuntimePlan:
     if not missing and not coming:
         archive = cache / "runtimes" / f"{name}-{parts(spec, name).key}.tar.gz"
         size = archive.stat().st_size if archive.is_file() else _ABOUT
-    return RuntimePlan(name, spec.provider, tuple(missing), size)
+    return RuntimePlan(name, _provider(spec, name), tuple(missing), size)
 
 
 def _wheel_advice(name: str) -> str:

@@ -18,7 +18,7 @@ from bundle.fetch import check_space, resolve, space_for
 from bundle.lock import make_lock, write_lock
 from bundle.overrides import Wishes, with_wishes
 from bundle.sources import Fetched
-from bundle.spec import read_spec
+from bundle.spec import host_platform, read_spec
 from tests.bundle.hub_server import HubServer, Repository
 
 # What a runtime is made of has its own tests; here its wheel would have to be compiled first.
@@ -187,6 +187,9 @@ def test_a_runtime_that_lacks_something_is_planned_with_what_to_do_and_exit_code
     output = capsys.readouterr()
     assert "missing: a llama.cpp wheel" in output.out
     assert "lacks a llama.cpp wheel" in output.err
+    foreign = "windows-x64" if host_platform() != "windows-x64" else "linux-x64"
+    assert main(["plan", "--platform", foreign]) == 1
+    assert f"Runtime for {foreign} (pbs): missing: an interpreter" in capsys.readouterr().out  # this machine's own runs on no other system
 
 
 def test_a_licence_that_is_not_accepted_stops_the_plan_with_all_of_it_shown(
