@@ -20,6 +20,7 @@ from appliance.machine.judge import Report, examine
 from appliance.machine.words import lines
 from appliance.manifest import Manifest, differences, read_manifest
 from appliance.offline.seal import Seal
+from appliance.packs.checking import check_packs
 from appliance.runtime import library_status, open_library
 
 
@@ -82,17 +83,21 @@ def check(settings: Settings, given: argparse.Namespace) -> int:
             with Library.open(settings.home, write=True, purpose="check --repair") as library:
                 library.rebuild_keywords()
                 findings = check_library(library)
+        with open_library(settings, write=False) as shelf:
+            packs = check_packs(shelf.packs)
         report = _check_machine(settings)
         data: dict[str, Any] = {
             "network": {"seal": seal.sentence, "level": seal.level, "self_test": [asdict(attempt) for attempt in attempts]},
             "bundle": bundle_findings,
             "library": [asdict(finding) for finding in findings],
+            "packs": [asdict(finding) for finding in packs],
             "machine": {"facts": asdict(report.machine), "findings": [asdict(finding) for finding in report.findings]},
         }
     finally:
         seal.close()
     leaks = [attempt for attempt in attempts if not attempt.refused]
-    bad = "error" in {*(finding.severity for finding in findings), *(finding.severity for finding in report.findings)}
+    severities = [finding.severity for finding in (*findings, *packs)] + [finding.severity for finding in report.findings]
+    bad = "error" in severities
     if given.json:
         print(json.dumps(data, ensure_ascii=False))
     else:
@@ -138,3 +143,5 @@ def _print_check(data: dict[str, Any]) -> None:
     print("Library  " + ("whole" if not data["library"] else ""))
     for finding in data["library"]:
         print(f"         {finding['sentence']} {finding['advice']}")
+    for finding in data["packs"]:
+        print(f"Pack     {finding['sentence']} {finding['advice']}")

@@ -19,7 +19,7 @@ import json
 import os
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,17 +138,26 @@ def check_database(pack: PackFile) -> None:
 
 def extract(pack: PackFile, name: str, target: Path) -> None:
     """Write an original to `target`, whole and as it was signed, or not at all. Raises PackAltered, KeyError (there is none), OSError."""
+    with writing_durably(target) as copy:
+        if not _reads_as_signed(pack, name, copy.write):
+            raise PackAltered(path=pack.path, detail="one of its originals was changed")
+
+
+def check_original(pack: PackFile, name: str) -> bool:
+    """Whether an original is what was signed. Raises KeyError (there is none), OSError."""
+    return _reads_as_signed(pack, name, len)
+
+
+def _reads_as_signed(pack: PackFile, name: str, take: Callable[[bytes], int]) -> bool:
     place = pack.originals[name]
-    digest = hashlib.sha256()
-    with open(pack.path, "rb") as file, writing_durably(target) as copy:
+    digest, left = hashlib.sha256(), place.size
+    with open(pack.path, "rb") as file:
         file.seek(place.start)
-        left = place.size
         while left and (piece := file.read(min(PIECE, left))):
             digest.update(piece)
-            copy.write(piece)
+            take(piece)
             left -= len(piece)
-        if left or digest.hexdigest() != _sha256(name):
-            raise PackAltered(path=pack.path, detail="one of its originals was changed")
+    return not left and digest.hexdigest() == _sha256(name)
 
 
 def _sha256(name: str) -> str:

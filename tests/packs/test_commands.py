@@ -173,6 +173,22 @@ def test_one_of_another_embedder_says_what_it_would_take_and_is_done_on_request(
     assert foreign.read_bytes() == before
 
 
+def test_check_reads_every_byte_of_the_packs(haversack: Haversack, pack: Path, home: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.haversack"
+    shutil.copyfile(pack, own)
+    haversack(home, "pack", "open", str(own))
+    (said,) = haversack(home, "check")
+    assert said["packs"] == []
+    flipped = bytearray(pack.read_bytes())
+    flipped[flipped.index(b"%PDF")] ^= 1
+    own.write_bytes(flipped)
+    (said,) = haversack(home, "check", code=1)
+    assert [(one["severity"], "one of its originals was changed" in one["sentence"]) for one in said["packs"]] == [("error", True)]
+    own.unlink()
+    (said,) = haversack(home, "check")
+    assert [one["severity"] for one in said["packs"]] == ["warning"]
+
+
 def test_bad_files_cost_one_sentence(haversack: Haversack, office: Path, pack: Path, home: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.haversack"
     bad.write_bytes(pack.read_bytes()[:-500])
