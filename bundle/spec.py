@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from appliance.errors import BadProfile, BadRequest, NoSuchPath
+from bundle.runtime import platforms
 
 HERE = Path(__file__).parent
 PROFILES = HERE / "profiles"
@@ -38,7 +39,7 @@ CATALOGUE = HERE / "catalogue.toml"
 REQUIRED = ("embedder", "generator")
 ROLES = (*REQUIRED, "reranker", "ocr")
 """A bundle holds at most one model of each; the first two always. The others are carried as files, and nothing reads them yet."""
-PLATFORMS = ("linux-x64", "linux-arm64", "windows-x64", "macos-arm64", "macos-x64")
+PLATFORMS = tuple(platforms.PLATFORMS)
 PROVIDERS = ("host", "pbs", "system", "none")
 FILESYSTEMS = ("fat32", "exfat")
 KEYS = ("title", "languages", "ram", *ROLES, "guide", "packs", "platforms", "catalogue")
@@ -213,12 +214,12 @@ def _spec(path: Path, data: Mapping[str, Any]) -> Spec:
         items.append(read_item(name, catalogue[name], path.parent))
         if items[-1].role != role:
             raise ValueError(f"{name} is a model of the role {items[-1].role}, not {role}")
-    ram, guide, platforms = data.get("ram", 0), data.get("guide", True), _words(data, "platforms")
+    ram, guide, wanted = data.get("ram", 0), data.get("guide", True), _words(data, "platforms")
     if type(ram) is not int or not 0 <= ram <= 1024:
         raise ValueError("ram must be a whole number of GiB")
     if type(guide) is not bool:
         raise ValueError("guide must be true or false")
-    if strange := set(platforms) - set(PLATFORMS):
+    if strange := set(wanted) - set(PLATFORMS):
         raise ValueError(f"it names the platform {min(strange)!r}; known are {', '.join(PLATFORMS)}")
     return Spec(
         profile=path.stem,
@@ -228,7 +229,7 @@ def _spec(path: Path, data: Mapping[str, Any]) -> Spec:
         ram_gb=ram,
         guide=guide,
         packs=pack_folders(path.parent / Path(folder).expanduser() for folder in _words(data, "packs")),
-        platforms=platforms,
+        platforms=wanted,
     )
 
 

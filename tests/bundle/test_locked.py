@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance.errors import LockDisagrees
+from appliance.errors import LicenceRefused, LicenceTextMissing, LockDisagrees
 from appliance.manifest import differences
 from bundle.build import build
 from bundle.lock import lock_path, read_lock
@@ -22,6 +23,12 @@ PROFILE = """
 title = "Small"
 embedder = "near"
 generator = "far"
+reranker = "aside"
+[catalogue.aside]
+role = "reranker"
+title = "Aside"
+licence = "Apache-2.0"
+source = { kind = "hub", repository = "someone/aside" }
 [catalogue.near]
 role = "embedder"
 title = "Near"
@@ -42,6 +49,7 @@ def spec(tmp_path: Path, hub: Any, monkeypatch: pytest.MonkeyPatch) -> Spec:
     write_tiny(tmp_path / "near")
     (tmp_path / "small.toml").write_text(PROFILE, encoding="utf-8")
     hub.repositories["someone/far"] = Repository({"far.gguf": b"GGUF" + bytes(range(256)) * 4000, "README.md": b"# Far"}, revision="ab" * 20)
+    hub.repositories["someone/aside"] = Repository({"model.safetensors": b"weights" * 1000, "tokenizer.json": b"{}", "modeling.py": b"code"})
     return read_spec(str(tmp_path / "small.toml"))
 
 
@@ -69,6 +77,8 @@ def test_locked_makes_the_same_bundle_byte_for_byte(
     assert set(here) == set(there)
     assert [name for name in here if here[name] != there[name]] == []
     assert any(name.endswith(".onnx") for name in here)
+    reranker = made.manifest.model("reranker")  # carried as files, though nothing reads it yet
+    assert {path.name for path in made.manifest.folder(reranker).iterdir()} == {"model.safetensors", "tokenizer.json"}
     assert read_lock(lock_path(second)) == lock
     assert lock_path(second).read_bytes() == lock_path(first).read_bytes()
 
@@ -83,3 +93,16 @@ def test_a_lock_that_fits_no_more_leaves_the_bundle_as_it_is(spec: Spec, tmp_pat
     assert contents(output) | {"lock": lock_path(output).read_bytes()} == before
     assert build(spec, output, tmp_path / "cache", progress).fresh
     assert lock_path(output).read_bytes() != before["lock"]
+
+
+def test_a_licence_that_was_accepted_but_has_no_text_anywhere_stops_the_build(spec: Spec, hub: Any, tmp_path: Path, progress: Progress) -> None:
+    hub.repositories["someone/far"].licence = "cc-by-nc-4.0"
+    unsaid = replace(spec, items=tuple(replace(item, licence="") if item.role == "generator" else item for item in spec.items))
+    with pytest.raises(LicenceRefused, match=r"--accept-licence CC-BY-NC-4\.0"):
+        build(unsaid, tmp_path / "small", tmp_path / "cache", progress)
+    assert hub.downloads() == []
+    accepted = replace(unsaid, accepted=("CC-BY-NC-4.0",))
+    with pytest.raises(LicenceTextMissing, match=r"CC-BY-NC-4\.0 can't travel with Far"):
+        build(accepted, tmp_path / "small", tmp_path / "cache", progress)
+    assert not (tmp_path / "small").exists()
+    assert not lock_path(tmp_path / "small").exists()
