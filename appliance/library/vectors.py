@@ -161,7 +161,7 @@ class Vectors:
             if collection_id in self._waiting or self._closing.is_set() or not self._library.writable or self._gave_up(collection_id):
                 return
             if self._library.holding(collection_id) is not self._library:
-                return  # a pack's: 100,000 chunks take 42 ms exactly, and hours of an old laptop to index
+                return  # a pack's: 100,000 chunks take 15 to 45 ms exactly (docs/decisions/0011-packs.md)
             self._waiting.add(collection_id)
             self._work.put(collection_id)
             if self._thread is None:
