@@ -132,9 +132,9 @@ def _build(options: argparse.Namespace) -> int:
         return 0
     carried = shlex.quote(str(output))
     print(f"Made {output}: {len(files)} files, {size}, every one listed in its manifest.")
-    print(f"Again:     {TOOL} build --locked, with the same words and {lock_path(output)} beside it")
-    print(f"Carry it:  cp -r {carried} /media/STICK/")
-    print(f"Check it:  {TOOL} verify /media/STICK/{shlex.quote(output.name)}   (or there: sha256sum -c SHA256SUMS)")
+    print(f"Again:     the same words with --locked, and {shlex.quote(str(lock_path(output)))} beside it")
+    print(f"Carry it:  {TOOL} write {carried} /media/STICK")
+    print(f"Check it:  {TOOL} verify {carried}   (or there: sha256sum -c SHA256SUMS)")
     print(f"Run it:    haversack serve --bundle {carried}")
     return 0
 

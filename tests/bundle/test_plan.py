@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from appliance.manifest import Manifest
 from bundle.fetch import resolve
 from bundle.overrides import Wishes, with_wishes
 from bundle.plan import LARGEST_FAT32, Plan, RuntimePlan, bundle_files, kv_bytes, memory_for, on_stick, plan
@@ -140,6 +141,17 @@ def test_the_estimate_of_clusters_is_what_a_real_stick_gives_away(tmp_path: Path
         for number, size in enumerate(sizes):
             (stick.mount / "folder" / f"{number}.bin").write_bytes(b"x" * size)
         assert before - free(stick.mount) == on_stick(sizes, 1, cluster)
+
+
+def test_the_estimate_is_near_what_was_built(bundle_root: Path, manifest: Manifest, tmp_path: Path) -> None:
+    """Within 2 % on every file system: the starter as it lies in dist/."""
+    runtimes = [RuntimePlan(one.platform, one.provider, (), (bundle_root / one.archive).stat().st_size) for one in manifest.runtimes]
+    spec = replace(with_wishes(read_spec("starter"), Wishes()), platforms=tuple(one.platform for one in runtimes))
+    sizes = [path.stat().st_size for path in bundle_root.rglob("*") if path.is_file()]
+    folders = 1 + sum(path.is_dir() for path in bundle_root.rglob("*"))
+    for stick in plan(spec, resolve(spec, tmp_path), runtimes).sticks:
+        assert stick.bytes == pytest.approx(on_stick(sizes, folders, stick.cluster), rel=0.02)
+        assert len(sizes) <= stick.files <= len(sizes) + 5
 
 
 def free(folder: Path) -> int:
