@@ -66,7 +66,6 @@ def _write(open_source: Callable[[], IO[bytes]], file: BundleFile, target: Path,
             stream.write(block)
             digest.update(block)
             add(len(block))
-        stream.truncate()
         stream.flush()
         os.fsync(stream.fileno())
     return digest.hexdigest()

@@ -7,6 +7,7 @@ listed in the signed manifest, byte for byte, makes it no delta.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import stat
@@ -82,6 +83,10 @@ def _refused(file: Path) -> Iterator[None]:
         yield
     except _BROKEN as error:
         raise NotADelta(path=file, detail=str(error).removesuffix(".")) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise NotADelta(path=file, detail="it points outside itself") from error  # an altered offset, sought to
 
 
 def _read(archive: zipfile.ZipFile, file: Path, key: PublicKey) -> Delta:
@@ -89,13 +94,13 @@ def _read(archive: zipfile.ZipFile, file: Path, key: PublicKey) -> Delta:
     members = archive.infolist()
     if len({member.filename for member in members}) != len(members):
         raise ValueError("it holds two members of one name")
-    if sum(member.file_size for member in members) > file.stat().st_size:
-        raise ValueError("its members would be larger than itself")
     for member in members:
         if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size or member.flag_bits & _ENCRYPTED:
             raise ValueError(f"{member.filename!r} in it isn't stored as it is")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise ValueError(f"{member.filename!r} in it is a link")
+    if sum(member.file_size for member in members) > file.stat().st_size:
+        raise ValueError("its members would be larger than itself")
     note, content, signature = (_small(archive, name) for name in (NOTE, MANIFEST, SIGNATURE))
     told = json.loads(note)
     if told["format"] != FORMAT:
