@@ -65,7 +65,9 @@ def _fusefat(image: Path, mount: Path, read_only: bool) -> Iterator[None]:
     options = ("ro" if read_only else "rw+") + ",allow_other,umask=0,big_writes"
     # In the foreground: what it still has to write is written when its process has ended, not when the mount has gone. It chatters
     # without end, and would stand still once nobody reads that.
-    command = ["fusefat", "-f", "-o", options, str(image), str(mount)]
+    # One thread: with several, and a client killed in between, it once wrote to where no cluster is, and the image grew to 8 TB.
+    limit = ["prlimit", f"--fsize={image.stat().st_size}"]
+    command = [*limit, "fusefat", "-f", "-s", "-o", options, str(image), str(mount)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while not os.path.ismount(mount):
             if process.poll() is not None:
