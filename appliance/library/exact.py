@@ -37,6 +37,8 @@ class ExactVectors:
         """The `limit` nearest chunks by cosine, best first. `documents` keeps to those document ids."""
         matrix = self.matrix(collection_id)
         ids, rows = matrix.ids, matrix.rows
+        if len(rows) and rows.shape[1] != len(vector):
+            raise self._library.holding(collection_id).database.damaged(f"its vectors have {rows.shape[1]} dimensions, the embedder's {len(vector)}")
         if documents is not None:
             chosen = within(ids, self._library.chunk_ranges(collection_id, documents))
             ids, rows = ids[chosen], rows[chosen]

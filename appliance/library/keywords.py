@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection as Group
 from collections.abc import Iterable
 
 from appliance.documents import Scored
 from appliance.library.database import Connection
-from appliance.library.reading import CHUNKS_IN, Reader
+from appliance.library.reading import CHUNKS_IN, LARGEST_ID, Reader
 from appliance.library.schema import keywords_table
 from appliance.library.words import quoted, terms
 
@@ -44,6 +45,9 @@ def search(library: Reader, collection_id: int, query: str, limit: int, document
             return []
         chosen = " OR ".join(map(quoted, _telling(connection, within, words)))
         rows = connection.execute(statement, (chosen, *values, limit)).fetchall()
+    # An index that we didn't write (a pack's) can name chunks of others.
+    if not all(0 < chunk_id < LARGEST_ID and score is not None and math.isfinite(score) for chunk_id, score in rows):
+        raise reader.database.damaged("its keyword index can't be right")
     return [Scored(int(chunk_id) + reader.offset, float(score)) for chunk_id, score in rows]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from appliance.errors import LibraryBusy
 
 _FILE = "writer.lock"
+_NOTE_BYTES = 512
 _PATIENCE = 1.0
 """Seconds to wait for the lock: long enough for someone who only looked, short enough to refuse promptly."""
 
@@ -45,10 +46,10 @@ class WriterLock:
 
     def announce(self, url: str) -> None:
         """Write down who we are, for the sentence that a second writer gets."""
-        note = json.dumps({"pid": os.getpid(), "purpose": self._purpose, "url": url}).encode()
+        # Always of one length: nothing of a longer note stays, and no file system is asked to cut a file (one of FAT's refuses).
+        note = json.dumps({"pid": os.getpid(), "purpose": self._purpose, "url": url}).encode().ljust(_NOTE_BYTES)
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         os.write(self._descriptor, note)
-        os.ftruncate(self._descriptor, len(note))
 
     def release(self) -> None:
         if self._descriptor >= 0:

@@ -16,15 +16,15 @@ from appliance.errors import HaversackError, LibraryDamaged, NoSuchDocument
 from appliance.library import writing
 from appliance.library.database import Connection, Connections
 from appliance.library.files import sha256_of
-from appliance.library.reading import Reader
+from appliance.library.reading import LARGEST_ID, Reader
 from appliance.library.schema import DOCUMENT_TABLES, PACK_APPLICATION_ID, PACK_FORMAT, PRAGMAS, create_keywords, keywords_table, seal
 
 COLLECTION = 1
 """The id of the one collection of a pack, within it."""
-LARGEST_ID = 1 << 32
-"""Ids within a pack stay below: what is above names the pack (`packs.shelf`)."""
 _PAGE = 16384
 """Bytes. Of 4096, a file system in user space took 4 times as many calls for the vectors."""
+_LARGEST_VALUE = 1 << 29
+"""Bytes of one text or blob. The vectors of a document with 100,000 passages are 77 MB."""
 _READING = (
     "PRAGMA query_only = ON",
     "PRAGMA mmap_size = 0",  # of a stick that was pulled out, mapped memory kills the process
@@ -66,6 +66,7 @@ class PackDatabase(Connections):
         # No trigger and no attached file has a part in reading; whoever found a way to one finds it shut.
         connection.setlimit(sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH, 0)
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
         for pragma in (*PRAGMAS, *_READING):
             connection.execute(pragma)
         return connection
@@ -80,6 +81,9 @@ class PackDatabase(Connections):
                 raise self.damaged("its database holds something else than documents")
             if connection.execute("SELECT id FROM collections").fetchall() != [(COLLECTION,)]:
                 raise self.damaged("it doesn't hold one collection")
+            for table in ("documents", "embeddings"):
+                if connection.execute(f"SELECT 1 FROM {table} WHERE collection_id IS NOT ?", (COLLECTION,)).fetchone():
+                    raise self.damaged("it holds documents of no collection")
             for table in ("documents", "chunks"):
                 (largest,) = connection.execute(f"SELECT ifnull(max(id), 0) FROM {table}").fetchone()
                 (smallest,) = connection.execute(f"SELECT ifnull(min(id), 1) FROM {table}").fetchone()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection as Group
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 from zlib import crc32
 
@@ -24,6 +25,13 @@ Row = Sequence[Any]
 
 DOCUMENT = "id, collection_id, name, sha256, kind, title, size, pages, chunks, status, added, reader, original, headings, metadata, seal"
 _CHUNK = "id, document_id, position, page, start, end, text, heading, seal"
+LARGEST_ID = 1 << 32
+"""Ids of documents and chunks stay below, in the library and in each pack: what is above tells whose they are (`offset`)."""
+_MAYBE_INT, _MAYBE_STR = (int, NoneType), (str, NoneType)
+_DOCUMENT_KINDS = (int, int, str, str, str, str, int, int, int, str, str, str, _MAYBE_STR, str, str, int)
+_CHUNK_KINDS = (int, int, int, _MAYBE_INT, int, int, str, str, int)
+_PAGE_KINDS = (_MAYBE_INT, str, _MAYBE_STR, _MAYBE_STR, int, int)
+"""What SQLite gives: its columns keep what was put in, and a pack's maker may have put in anything."""
 
 
 class Reader:
@@ -119,11 +127,14 @@ class Reader:
 
     def headings(self, document_id: int) -> tuple[Heading, ...]:
         """The document's outline in reading order. Raises NoSuchDocument."""
-        return tuple(Heading(*fields) for fields in json.loads(self._row(document_id)[13]))
+        fields = self._parsed(self._row(document_id)[13], list)
+        if not all(isinstance(one, list) and list(map(type, one)) == [int, int, str, int] for one in fields):
+            raise self.database.damaged(f"the headings of document {document_id} are none")
+        return tuple(Heading(*one) for one in fields)
 
     def metadata(self, document_id: int) -> dict[str, str]:
         """What the file says of itself (author, language, …). Raises NoSuchDocument."""
-        return {str(name): str(value) for name, value in json.loads(self._row(document_id)[14]).items()}
+        return {str(name): str(value) for name, value in self._parsed(self._row(document_id)[14], dict).items()}
 
     def conversion(self, document_id: int) -> Conversion:
         """What the converter read of it, for another library. Raises NoSuchDocument."""
@@ -202,6 +213,8 @@ class Reader:
             rows = connection.execute(query, (self.inner(collection_id),)).fetchall()
             (total,) = connection.execute(CHUNKS_IN, (self.inner(collection_id),)).fetchone()
         self._expect(total, sum(after - first for first, after, _ in rows), "passages")
+        if any(not 0 < first <= after <= LARGEST_ID for first, after, _ in rows):
+            raise self.database.damaged("its numbers are out of bounds")
         chosen = None if documents is None else {one - self.offset for one in documents}
         pairs = [(first, after) for first, after, document in rows if chosen is None or document in chosen]
         return numpy.array(pairs, dtype=numpy.int64).reshape(-1, 2) + self.offset
@@ -223,6 +236,8 @@ class Reader:
             for first, count, dimensions, data, checksum in connection.execute(query + " ORDER BY first", values):
                 if (
                     seal(within, first, count, dimensions, crc32(data)) != checksum
+                    or not 0 < first < first + count <= LARGEST_ID
+                    or dimensions < 1
                     or len(data) != 2 * count * dimensions
                     or (parts and dimensions != parts[0].shape[1])
                 ):
@@ -241,6 +256,16 @@ class Reader:
         if expected != found:
             raise self.database.damaged(f"{found} {what} instead of {expected}")
 
+    def _parsed(self, text: str, kind: type[Any]) -> Any:
+        """JSON that we wrote. Raises LibraryDamaged (or what a pack says instead) where we can't have."""
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, kind):
+            raise self.database.damaged("an entry can't be read")
+        return value
+
     def _row(self, document_id: int) -> Row:
         with self.database.reading() as connection:
             row: Row | None = connection.execute(f"SELECT {DOCUMENT} FROM documents WHERE id = ?", (document_id - self.offset,)).fetchone()
@@ -250,7 +275,7 @@ class Reader:
         return row
 
     def _document(self, row: Row) -> Document:
-        if seal(*row[1:-1]) != row[-1]:
+        if seal(*row[1:-1]) != row[-1] or not _are(row, _DOCUMENT_KINDS):
             raise self.database.damaged(f"the entry of document {row[0]} was changed on the disk")
         return Document(row[0] + self.offset, row[1] + self.shift, *row[2:12])
 
@@ -259,7 +284,7 @@ class Reader:
         with self.database.reading() as connection:
             rows = connection.execute(query, (document_id - self.offset, *values)).fetchall()
         for number, text, label, reason, position, checksum in rows:
-            if seal(number, text, label, reason, position) != checksum:
+            if seal(number, text, label, reason, position) != checksum or not _are((number, text, label, reason, position, checksum), _PAGE_KINDS):
                 raise self.database.damaged(f"page {position} of document {document_id} was changed on the disk")
             yield Page(number, text, label, reason)
 
@@ -268,7 +293,7 @@ class Reader:
         chunks = []
         for row in rows:
             identity, owner, position, page, start, end, text, heading, checksum = row
-            if seal(*row[1:-1]) != checksum:
+            if seal(*row[1:-1]) != checksum or not _are(row, _CHUNK_KINDS):
                 raise self.database.damaged(f"passage {identity} was changed on the disk")
             if owner not in owners:
                 found = connection.execute(f"SELECT {DOCUMENT} FROM documents WHERE id = ?", (owner,)).fetchone()
@@ -276,9 +301,13 @@ class Reader:
                     raise self.database.damaged(f"passage {identity} belongs to no document")
                 owners[owner] = self._document(found)
             document = owners[owner]
-            headings = tuple(json.loads(heading))
+            headings = tuple(map(str, self._parsed(heading, list)))
             chunks.append(Chunk(identity + self.offset, document.id, document.name, position, page, start, end, text, headings, document.title))
         return tuple(chunks)
+
+
+def _are(row: Row, kinds: Sequence[type | tuple[type, ...]]) -> bool:
+    return all(isinstance(value, kind) for value, kind in zip(row, kinds, strict=True))
 
 
 _COLLECTIONS = """

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Collection as Group
 from pathlib import Path
+
+import numpy
 
 from appliance.documents import Collection
 from appliance.errors import HaversackError, PackAltered, PackGone
 from appliance.library.files import storage_error
 from appliance.library.pack_database import COLLECTION, PackDatabase
-from appliance.library.reading import Reader
+from appliance.library.reading import Ids, Reader, Vectors
 from appliance.packs.file import PackFile, check_database, extract, read_pack
 
 SHIFT = 32
@@ -59,6 +62,12 @@ class Mount(Reader):
     def collections(self) -> tuple[Collection, ...]:
         """The one, as the signed contents have it: that takes no look into the database."""
         return (Collection(self.collection_id, self.name, self.pack.documents, self.pack.chunks, pack=True),)
+
+    def vectors_of(self, collection_id: int, newer_than: int = 0, documents: Group[int] | None = None) -> tuple[Ids, Vectors]:
+        ids, rows = super().vectors_of(collection_id, newer_than, documents)
+        if not numpy.isfinite(rows).all():  # else the order of what is found would be nobody's, and JSON has no word for it
+            raise self.database.damaged("its vectors hold what is no number")
+        return ids, rows
 
     def has_original(self, document_id: int) -> bool:
         return self.original_name(document_id) in self.pack.originals
