@@ -35,11 +35,9 @@ def copy(open_source: Callable[[], IO[bytes]], file: BundleFile, root: Path, add
     target = plain(root, file.path + SUCCESSOR)
     target.parent.mkdir(parents=True, exist_ok=True)
     there = target.stat().st_size if target.is_file() else 0
-    begun = there if there <= file.size else 0
-    # What is there may be what a power cut made of it. The hash over all of it tells, and then it is written from the start.
-    digest = _write(open_source, file, target, begun, add)
-    if digest != file.sha256 and begun:
-        add(-file.size)
+    digest = _gone_on(open_source, file, target, there, add) if 0 < there <= file.size else ""
+    if digest != file.sha256:
+        target.unlink(missing_ok=True)
         digest = _write(open_source, file, target, 0, add)
     if digest != file.sha256:
         target.unlink()
@@ -49,6 +47,24 @@ def copy(open_source: Callable[[], IO[bytes]], file: BundleFile, root: Path, add
         target.unlink()
         raise StickFailing(name=file.path, path=root)
     return found.reading
+
+
+def _gone_on(open_source: Callable[[], IO[bytes]], file: BundleFile, target: Path, begun: int, add: Add) -> str:
+    """Go on after the first `begun` bytes. "" or another hash where they are what a power cut made of them: it is written from the start then."""
+    came = 0
+
+    def counted(count: int) -> None:
+        nonlocal came
+        came += count
+        add(count)
+
+    try:
+        digest = _write(open_source, file, target, begun, counted)
+    except OSError:  # a chain of clusters that ends nowhere can't be written on; a full stick will say so again
+        digest = ""
+    if digest != file.sha256:
+        add(-came)
+    return digest
 
 
 def _write(open_source: Callable[[], IO[bytes]], file: BundleFile, target: Path, begun: int, add: Add) -> str:

@@ -24,7 +24,7 @@ from appliance.errors import (
     TargetTooSmall,
     TooLargeForStick,
 )
-from appliance.manifest import DROPPINGS, MANIFEST, SUCCESSOR, BundleFile, Manifest, read_manifest
+from appliance.manifest import DROPPINGS, LISTS, MANIFEST, SUCCESSOR, BundleFile, Manifest, read_manifest
 
 _REPLACE = "If that is what you want, `haversack-bundle update --replace` puts it there and keeps what is in data/."
 
@@ -158,6 +158,7 @@ def _before_a_first_copy(root: Path, offered: Manifest) -> Manifest | None:
         if there.sha256 != offered.sha256:
             raise BundleThere(path=root, profile=there.profile, created=there.created)
         return there
-    if not (root / (MANIFEST + SUCCESSOR)).exists() and any(path.name not in DROPPINGS for path in root.iterdir()):
+    ours = {name + SUCCESSOR for name in LISTS}  # the first that come
+    if not (root / (MANIFEST + SUCCESSOR)).exists() and any(path.name not in DROPPINGS | ours for path in root.iterdir()):
         raise TargetRefused(path=root, detail=f"it holds something that is no bundle; name a new folder in it, {root / 'haversack'}")
     return None

@@ -51,11 +51,11 @@ def place(target: Path) -> Path:
 
 def _write(options: argparse.Namespace) -> int:
     root = place(options.target)
-    disk = filesystem_of(root)
-    if not disk.everywhere:
-        print(f"{options.target} is {disk.name}: not every system reads that. Sticks for any laptop are FAT32 or exFAT.")
     carried = write(options.bundle, root, Progress())
     _report(carried, root)
+    disk = filesystem_of(root)
+    if not disk.everywhere:
+        print(f"It is on {disk.name}, which not every system reads: sticks for any laptop are FAT32 or exFAT.")
     print(f"Start it:  open {shlex.quote(str(root))} and double-click START, or run sh {shlex.quote(str(root / 'start-linux.sh'))}")
     return 0
 

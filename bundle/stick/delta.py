@@ -48,11 +48,11 @@ def read_old(path: Path) -> Manifest:
 def make_delta(old: Manifest, new: Folder, file: Path, terms: Terms, meter: Meter) -> Made:
     """Write what `new` has and `old` lacks to `file`, which is there under its name only when it is whole. Raises StickError, BundleError."""
     check_succession(old, new.manifest, terms)
-    new.verify(meter)
     carried = missing_files(new.manifest, old)
     note = {"format": FORMAT, "from": old.sha256, "from_created": old.created, "created": new.manifest.created, "profile": new.manifest.profile}
     size = sum(entry.size + _OVERHEAD for entry in carried) + len(new.lists[MANIFEST])
     _check_room(file, size)
+    new.verify(meter)
     meter.say(f"Writing {file}")
     with _under_its_name_when_whole(file) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(_member(NOTE, 0), json.dumps(note, indent=1) + "\n")
@@ -77,6 +77,8 @@ def _member(name: str, size: int) -> zipfile.ZipInfo:
 
 
 def _check_room(file: Path, size: int) -> None:
+    if file.is_dir() or not file.parent.is_dir():
+        raise TargetRefused(path=file, detail="it is a folder, or is in none; name a file in a folder that is there")
     disk = filesystem_of(file.parent)
     if disk.read_only:
         raise TargetRefused(path=file, detail="it is write-protected; name another place")
