@@ -34,7 +34,7 @@ def update(settings: Settings, given: argparse.Namespace) -> int:
     else:
         print(f"The bundle at {settings.bundle} is that of {carried.manifest.created} already, and every file of it is right.")
     if carried.removed:
-        print(f"Removed {len(carried.removed)} files of the bundle before, {size_text(carried.freed)}.")
+        print(f"Removed of the bundle before: {len(carried.removed)} files, {size_text(carried.freed)}.")
     for path in carried.strangers:
         print(f"Left alone, no bundle of ours named it: {path}")
     return 0

@@ -87,6 +87,6 @@ def _report(carried: Carried, root: Path) -> None:
         print(f"{root} holds the bundle of {carried.manifest.created} ({len(files)} files, {whole}).")
         print(f"Brought {carried.files} files, {size_text(carried.size)}; each was read back {read} and is right.")
     if carried.removed:
-        print(f"Removed {len(carried.removed)} files of the bundle before, {size_text(carried.freed)}.")
+        print(f"Removed of the bundle before: {len(carried.removed)} files, {size_text(carried.freed)}.")
     for path in carried.strangers:
         print(f"Left alone, no bundle of ours named it: {path}")

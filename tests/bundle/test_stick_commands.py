@@ -84,7 +84,7 @@ def test_the_builder_updates_a_stick_too(tmp_path: Path, old: Path, new: Path, c
         assert main(["update", str(new), str(stick.mount)]) == 0
         said = capsys.readouterr().out
         assert "Brought 6 files" in said
-        assert "Removed 3 files of the bundle before" in said
+        assert "Removed of the bundle before: 3 files" in said
         assert main(["update", str(old), str(stick.mount)]) == 1
         assert main(["update", "--allow-downgrade", str(old), str(stick.mount)]) == 0
         foreign = make_bundle(tmp_path / "foreign", making.key(tmp_path, "stranger"), created=making.NEWEST)
