@@ -169,7 +169,7 @@ def load_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
 
 NAMES = frozenset(one.name for one in fields(Settings) if one.metadata.get("told", True))
 """What can be told: each by a flag, by a variable, and, but for where the file itself is, by the file."""
-_IN_FILE = NAMES - {"home", "portable"}
+_IN_FILE = NAMES - {"home", "portable", "trust"}  # on a stick, whoever can write the file could let himself be trusted
 
 
 def _bundle(layers: Mapping[str, object]) -> Path:

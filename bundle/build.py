@@ -24,7 +24,7 @@ from bundle.lock import (
     write_lock,
 )
 from bundle.packs import make_packs
-from bundle.prepare import prepare
+from bundle.prepare import prepared
 from bundle.progress import Progress
 from bundle.runtime.image import make, parts
 from bundle.sign import load_key
@@ -66,8 +66,8 @@ def build(spec: Spec, output: Path, cache: Path, progress: Progress, *, locked: 
         if lock:
             check_fetched(lock, fetched)
         next_lock = make_lock(spec, fetched, created, runtimes)
-        progress.say("Preparing the embedder (a minute or so)")
-        models = tuple(_prepared(one, folder) for one in fetched)
+        progress.say("Preparing the embedder (a minute the first time)")
+        models = tuple(_prepared(one, folder, cache) for one in fetched)
         for platform in spec.platforms:
             progress.say(f"Making the software for {platform} (a minute the first time)")
         images = tuple(make(spec, platform, cache) for platform in spec.platforms)
@@ -79,10 +79,10 @@ def build(spec: Spec, output: Path, cache: Path, progress: Progress, *, locked: 
     return Built(read_manifest(output), fresh=True)
 
 
-def _prepared(fetched: Fetched, folder: Path) -> tuple[Fetched, Path, dict[str, Any]]:
+def _prepared(fetched: Fetched, folder: Path, cache: Path) -> tuple[Fetched, Path, dict[str, Any]]:
     """The model as the appliance loads it: where its files are, and its settings."""
     item = fetched.resolved.item
     if item.role != "embedder":
         return fetched, fetched.folder, dict(item.settings)
     ready = folder / "prepared" / item.id
-    return fetched, ready, prepare(fetched, ready, folder / "work" / item.id) | dict(item.settings)
+    return fetched, ready, prepared(fetched, cache, ready) | dict(item.settings)

@@ -10,11 +10,14 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from appliance.errors import CannotPrepare, ParityFailed
 from appliance.manifest import Model, sha256_of
@@ -33,12 +36,27 @@ _OPSET = 17
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
+def prepared(fetched: Fetched, cache: Path, into: Path) -> dict[str, Any]:
+    """`prepare` in the cache, where it is done once for all builds, and its files copied into `into`."""
+    folder = cache / "prepared" / f"{fetched.resolved.item.id}-{_key(fetched)[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        settings = prepare(fetched, folder / "model", folder / "work")
+        shutil.copytree(folder / "model", into, dirs_exist_ok=True)
+    return settings
+
+
+def _key(fetched: Fetched) -> str:
+    made_of = [RECIPE, fetched.resolved.item.id, dict(fetched.resolved.record)]
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+
 def prepare(fetched: Fetched, into: Path, work: Path) -> dict[str, Any]:
     """The embedder's files in `into`, and its manifest `settings` (see appliance/models/embedder.py).
 
     `work` is scratch. What an interrupted build had finished is taken up again. Raises CannotPrepare, ParityFailed.
     """
-    key = hashlib.sha256(json.dumps([RECIPE, fetched.resolved.item.id, dict(fetched.resolved.record)], sort_keys=True).encode()).hexdigest()
+    key = _key(fetched)
     done = _finished(into, work, key)
     if done is not None:
         return done
