@@ -67,8 +67,10 @@ fi
 
 # --- where to unpack: the user's cache, the temporary folder, the stick: the first that can be written and run from ----------
 usable() {
-    mkdir -p "$1" 2>/dev/null && [ -O "$1" ] || return 1
-    printf '#!/bin/sh\nexit 0\n' 2>/dev/null >"$1/.try-$$" && chmod 700 "$1/.try-$$" 2>/dev/null && "$1/.try-$$" 2>/dev/null
+    mkdir -p "$1" 2>/dev/null || return 1
+    (printf '#!/bin/sh\nexit 0\n' >"$1/.try-$$") 2>/dev/null || return 1
+    chmod 700 "$1/.try-$$" 2>/dev/null # a stick has no such rights, and may refuse
+    "$1/.try-$$" 2>/dev/null
     fits=$?
     rm -f "$1/.try-$$"
     return $fits
@@ -95,12 +97,17 @@ else
     try() {
         usable "$1" && { [ -d "$1/runtime/$(hash_of "$base")" ] || room "$1" "$needed"; } && place=$1
     }
+    mine() { # in a folder that everybody may write to, another user could have made it first
+        mkdir -p "$1" 2>/dev/null && [ -O "$1" ] && [ ! -L "$1" ] && try "$1"
+    }
+    looked="your cache folder, $temporary, the stick"
     if [ -n "$portable" ]; then
+        looked="the data folder on the stick"
         try "$here/data"
     else
-        try "${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/haversack" || try "$temporary/haversack-$(id -u)" || try "$here/data"
+        try "${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/haversack" || mine "$temporary/haversack-$(id -u)" || try "$here/data"
     fi
-    [ -n "$place" ] || stop "There is no place for the software: neither your cache folder nor $temporary nor the stick can be written, run from, and has $((needed / 1024)) MB free." 1
+    [ -n "$place" ] || stop "There is no place for the software. Looked at: $looked; none can be written, run from, and has $((needed / 1024)) MB free." 1
 fi
 
 unpack() { # $1: hash and path as listed; unpacked under a name of its own, renamed when whole
@@ -112,7 +119,8 @@ unpack() { # $1: hash and path as listed; unpacked under a name of its own, rena
     done
     part=$place/runtime/.unpacking-$hash-$$
     mkdir -p "$part"
-    if ! tar -xzf "$here/${1#*  }" -C "$part" >&2; then
+    # -m, -o: a stick keeps neither times nor owners, and refuses to be told
+    if ! tar -xzmo -f "$here/${1#*  }" -C "$part" >&2; then
         rm -rf "$part"
         stop "${1#*  } could not be unpacked into $place. Free some space there and start again." 1
     fi

@@ -1,7 +1,8 @@
 """Inside a network namespace of its own: a bare Debian root, a stick, an unprivileged user. Starts, uses and stops Haversack there, twice.
 
 `unshare --net --mount python tests/proof/conductor.py ROOT STICK SCRATCH PORT [VARIABLE=VALUE...] [OPTION...]`. Prints what it found as JSON.
-With the option `--trace`, strace writes every call that could lead out to SCRATCH/trace. What is written in ROOT goes to `SCRATCH/upper`: the root itself stays as it was.
+With the option `--trace`, strace writes every call that could lead out to SCRATCH/trace.
+What is written in ROOT goes to `SCRATCH/upper`: the root itself stays as it was.
 """
 
 from __future__ import annotations
