@@ -24,7 +24,7 @@ from appliance.carrying.names import PREDECESSOR, check_names
 from appliance.carrying.source import Source, open_folder
 from appliance.carrying.target import Terms, bundle_there, check_place, check_space, check_target, held
 from appliance.errors import BundleUnreadable, DeltaUnfit, NoSuchPath, TargetRefused
-from appliance.manifest import DATA, LISTS, MANIFEST, SUCCESSOR, BundleFile, Manifest, files_under, parse_manifest
+from appliance.manifest import DATA, LISTS, MANIFEST, SIGNATURE, SUCCESSOR, SUMS, BundleFile, Manifest, files_under, parse_manifest, sha256_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,8 @@ def carry(source: Source, root: Path, terms: Terms, meter: Meter) -> Carried:
     with _explained(root), held(root, make=terms.fresh):
         there = check_place(root, source, terms)
         source.verify(meter)
+        if there:
+            _settle(root, there)
         tidy = _Tidy(root)
         tidy.forget_the_interrupted(manifest, there)
         missing = _missing(source, root, meter)
@@ -144,6 +146,16 @@ def _switch(source: Source, root: Path, late: Iterable[BundleFile]) -> None:
         copy.sync_folder(root)
 
 
+def _settle(root: Path, there: Manifest) -> None:
+    """End a change of lists that was cut in the middle: what is to come needs the names on which `there` rests then."""
+    if (root / MANIFEST).is_file() and sha256_of(root / MANIFEST) == there.sha256:
+        return
+    for name in (SUMS, SIGNATURE, MANIFEST):
+        if copy.plain(root, name + SUCCESSOR).is_file():
+            copy.replace(root, name)
+            copy.sync_folder(root)
+
+
 def _lists_are_there(source: Source, root: Path) -> bool:
     return all(copy.plain(root, name).is_file() and (root / name).read_bytes() == content for name, content in source.lists.items())
 
@@ -175,7 +187,7 @@ class _Tidy:
             done &= self._remove((file.path for file in manifest.files), kept) if manifest else True
         done &= self._remove((file.path + SUCCESSOR for file in offered.files), kept)
         if done:
-            for name in (MANIFEST + PREDECESSOR, *(name + SUCCESSOR for name in LISTS)):
+            for name in (MANIFEST + PREDECESSOR, copy.PARTIAL, *(name + SUCCESSOR for name in LISTS)):
                 copy.plain(self._root, name).unlink(missing_ok=True)
         copy.sync_folder(self._root)
 

@@ -16,6 +16,8 @@ from appliance.errors import BundleAltered, StickFailing, TargetRefused
 from appliance.manifest import SUCCESSOR, BundleFile
 
 BLOCK = 1 << 20
+PARTIAL = "lists.part"
+"""Where a list is written before it gets its name."""
 Reading = Literal["direct", "dropped", "cached"]
 """How a file was read back: past the cache (O_DIRECT), after the cache was told to forget it, or as the system gave it."""
 
@@ -129,11 +131,13 @@ def _drop_cache(handle: int) -> bool:
 
 
 def put(root: Path, name: str, content: bytes) -> None:
-    """A small file under a name that nobody reads yet, on the disk."""
-    with plain(root, name).open("wb") as stream:
+    """A small file in one step: there as a whole, or what was there before."""
+    partial = plain(root, PARTIAL)
+    with partial.open("wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
+    os.replace(partial, plain(root, name))
 
 
 def replace(root: Path, name: str) -> None:

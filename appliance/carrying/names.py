@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from appliance.carrying.copy import PARTIAL
 from appliance.errors import NameUnfit
 from appliance.manifest import DATA, LISTS, SUCCESSOR, BundleFile
 
@@ -48,7 +49,7 @@ def _fault(file: BundleFile, pure: PurePosixPath) -> str | None:
         return "its letters are written apart, and macOS writes them together"
     if _folded(pure.parts[0]) == DATA:
         return f"the folder {DATA!r} is the user's own"
-    if _folded(path) in {_folded(name) for name in LISTS} or path.endswith((SUCCESSOR, PREDECESSOR)):
+    if _folded(path) in {_folded(name) for name in (*LISTS, PARTIAL)} or path.endswith((SUCCESSOR, PREDECESSOR)):
         return "the bundle's own lists are named so"
     if file.size < 0 or not _DIGEST.fullmatch(file.sha256):
         return "its size or its hash isn't one"

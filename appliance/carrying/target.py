@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from appliance.carrying.copy import PARTIAL
 from appliance.carrying.filesystem import FileSystem, existing, filesystem_of
 from appliance.carrying.meter import size_text
 from appliance.carrying.source import Source
@@ -158,7 +159,7 @@ def _before_a_first_copy(root: Path, offered: Manifest) -> Manifest | None:
         if there.sha256 != offered.sha256:
             raise BundleThere(path=root, profile=there.profile, created=there.created)
         return there
-    ours = {name + SUCCESSOR for name in LISTS}  # the first that come
+    ours = {PARTIAL} | {name + SUCCESSOR for name in LISTS}  # the first that come
     if not (root / (MANIFEST + SUCCESSOR)).exists() and any(path.name not in DROPPINGS | ours for path in root.iterdir()):
         raise TargetRefused(path=root, detail=f"it holds something that is no bundle; name a new folder in it, {root / 'haversack'}")
     return None

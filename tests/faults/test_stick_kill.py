@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,17 +41,30 @@ def killed_at(step: int, act: Act) -> bool:
     child = os.fork()
     if child == 0:
         left = step
+
+        def come() -> None:
+            nonlocal left
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left -= 1
+
         for name in STEPS:
             real: Callable[..., Any] = getattr(os, name)
 
             def counted(*given: Any, real: Callable[..., Any] = real, **named: Any) -> Any:
-                nonlocal left
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                left -= 1
+                come()
                 return real(*given, **named)
 
             setattr(os, name, counted)
+        real_open: Callable[..., Any] = io.open
+
+        def opened(*given: Any, **named: Any) -> Any:
+            stream = real_open(*given, **named)
+            if len(given) > 1 and given[1] != "rb":
+                come()  # it is empty now
+            return stream
+
+        io.open = opened
         try:
             act()
         except BaseException:
@@ -87,10 +102,8 @@ def test_an_update_killed_at_every_step_leaves_a_bundle_that_starts(tmp_path: Pa
         make_delta(read_old(old), open_folder(new), given, Terms(), Heard())
     step, seen = 0, set()
     while True:
-        root = tmp_path / f"stick{step}"
-        shutil.copytree(old, root)
-        put_library(root)
-        if not killed_at(step, lambda root=root: update(given, root, Terms(), Heard())):  # type: ignore[misc]
+        root = fresh(old, tmp_path / f"stick{step}")
+        if not killed_at(step, partial(update, given, root, Terms(), Heard())):
             break
         seen.add(starts(root, old, new).created)
         # Whoever comes next brings the same bundle, or one that is newer still.
@@ -109,7 +122,7 @@ def test_a_replacement_by_another_key_s_bundle_killed_at_every_step_leaves_one_t
     step = 0
     while True:
         root = Path(shutil.copytree(old, tmp_path / f"stick{step}"))
-        if not killed_at(step, lambda root=root: update(foreign, root, Terms(replace=True), Heard())):  # type: ignore[misc]
+        if not killed_at(step, partial(update, foreign, root, Terms(replace=True), Heard())):
             break
         starts(root, old, foreign)
         update(foreign, root, Terms(replace=True), Heard())
@@ -121,7 +134,7 @@ def test_a_replacement_by_another_key_s_bundle_killed_at_every_step_leaves_one_t
 def test_a_first_copy_killed_at_every_step_goes_on(tmp_path: Path, bundles: tuple[Path, Path, Path]) -> None:
     old, new, _ = bundles
     step = 0
-    while killed_at(step, lambda step=step: write(old, tmp_path / f"stick{step}", Heard())):  # type: ignore[misc]
+    while killed_at(step, partial(write, old, tmp_path / f"stick{step}", Heard())):
         root = tmp_path / f"stick{step}"
         if (root / MANIFEST).exists():
             starts(root, old)
@@ -134,6 +147,29 @@ def test_a_first_copy_killed_at_every_step_goes_on(tmp_path: Path, bundles: tupl
         whole_and_tidy(root, old)
         step += 1
     assert step > 20
+
+
+def test_the_next_run_may_be_killed_too_and_may_bring_yet_another_bundle(tmp_path: Path, bundles: tuple[Path, Path, Path]) -> None:
+    old, new, newest = bundles
+    chance = random.Random(5)
+    steps = next(step for step in range(1000) if not killed_at(step, partial(update, new, fresh(old, tmp_path / f"probe{step}"), Terms(), Heard())))
+    last = range(steps - 20, steps)  # where the small files and the lists change
+    for pair in range(30):
+        root = fresh(old, tmp_path / f"stick{pair}")
+        assert killed_at(chance.choice(last) if pair % 2 else chance.randrange(steps), partial(update, new, root, Terms(), Heard()))
+        for offered in (newest, new if read_manifest(root).sha256 == read_manifest(old).sha256 else newest, newest):
+            killed_at(chance.randrange(30), partial(update, offered, root, Terms(allow_downgrade=True), Heard()))
+            starts(root, old, new, newest)
+        update(newest, root, Terms(), Heard())
+        whole_and_tidy(root, newest)
+        assert library_is_whole(root)
+        shutil.rmtree(root)
+
+
+def fresh(bundle: Path, root: Path) -> Path:
+    shutil.copytree(bundle, root)
+    put_library(root)
+    return root
 
 
 @pytest.mark.slow
