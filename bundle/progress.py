@@ -8,18 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from appliance.carrying.meter import size_text as size_text
+
 if TYPE_CHECKING:
     from bundle.bars import Bars
-
-
-def size_text(count: int) -> str:
-    """`83.5 MB`: powers of a thousand, as file managers and sticks count."""
-    amount = float(count)
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit in ("B", "kB") else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.2f} GB"
 
 
 def time_text(seconds: float) -> str:
