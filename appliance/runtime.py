@@ -29,8 +29,8 @@ from appliance.models.catalogue import GeneratorSettings, generator_settings
 from appliance.models.embeds import Embeds
 from appliance.models.generator import Generator
 from appliance.offline.seal import Seal
-from appliance.trust import Trust, check_trust, trust
 from appliance.packs.shelf import Shelf
+from appliance.trust import Trust, check_trust, trust
 
 GUIDE = Path(__file__).resolve().parent / "guide"
 GUIDE_COLLECTION = "guide"

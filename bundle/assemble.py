@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import BundleError, SourceAltered
+from appliance.errors import BundleError
 from appliance.manifest import FORMAT, BundleFile, Model, Runtime, differences, read_manifest, sha256_of
 from appliance.minisign import PublicKey, SecretKey
 from bundle import TOOL, VERSION
+from bundle.errors import SourceAltered
 from bundle.licences import notice
 from bundle.notices import FOLDER as NOTICES
 from bundle.notices import ModelNotices, write_notices

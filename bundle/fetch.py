@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 
-from appliance.errors import NoSpace
+from bundle.errors import NoSpace
 from bundle.progress import Progress, size_text
 from bundle.sources import Download, Fetched, Resolved, Stopped, source_for
 from bundle.spec import Spec

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from appliance.errors import BadRequest, LicenceRefused, LicenceTextMissing
+from appliance.errors import BadRequest
+from bundle.errors import LicenceRefused, LicenceTextMissing
 from bundle.sources import Fetched, Resolved
 from bundle.spec import Item
 

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import LockDisagrees, LockMissing, LockUnreadable, SourceAltered
 from appliance.manifest import sha256_of
 from bundle import TOOL, VERSION
+from bundle.errors import LockDisagrees, LockMissing, LockUnreadable, SourceAltered
 from bundle.sources import Fetched, Resolved, SourceFile, carried, is_notice, safe_name, source_for
 from bundle.spec import FolderSource, HubSource, Item, Spec
 

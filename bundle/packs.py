@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from appliance.errors import PackFailed
 from bundle.assemble import Packer
+from bundle.errors import PackFailed
 from bundle.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,8 +19,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from appliance.errors import CannotPrepare, ParityFailed
 from appliance.manifest import Model, sha256_of
+from bundle.errors import CannotPrepare, ParityFailed
 from bundle.parity_texts import TEXTS
 from bundle.sources import Fetched
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from appliance import minisign
-from appliance.errors import KeyUnusable
 from appliance.manifest import LISTS, MANIFEST, PUBLIC_KEY, SIGNATURE, SUMS, sha256_of
 from appliance.minisign import BadSignature, SecretKey
+from bundle.errors import KeyUnusable
 
 
 def key_file() -> Path:

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from license_expression import AND, OR, ExpressionError, LicenseWithExceptionSymbol, get_spdx_licensing  # type: ignore[import-untyped]
 
-from appliance.errors import SoftwareRefused
+from bundle.errors import SoftwareRefused
 
 LICENCES = Path(__file__).parent / "licences"
 _TABLES = Path(__file__).parent / "software.toml"

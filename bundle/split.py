@@ -12,7 +12,7 @@ from pathlib import Path
 
 import gguf
 
-from appliance.errors import FileTooLarge
+from bundle.errors import FileTooLarge
 from bundle.progress import size_text
 
 FAT32_LIMIT = (4 << 30) - 1

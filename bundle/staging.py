@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from appliance.errors import BuildBusy, OutputRefused
 from appliance.manifest import MANIFEST
+from bundle.errors import BuildBusy, OutputRefused
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 

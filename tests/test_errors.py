@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 
+import bundle.errors
 from appliance import errors
 from appliance.errors import HaversackError
 
@@ -17,19 +19,21 @@ def every(kind: type[HaversackError]) -> Iterator[type[HaversackError]]:
         yield from every(child)
 
 
-CLASSES = [kind for kind in every(HaversackError) if kind.__module__ == errors.__name__]
+CLASSES = [kind for kind in every(HaversackError) if kind.__module__ in (errors.__name__, bundle.errors.__name__)]
 
 
-def test_the_drawing_names_every_class_under_its_parent() -> None:
+@pytest.mark.parametrize("module", [errors, bundle.errors], ids=lambda module: str(module.__name__))
+def test_the_drawing_names_every_class_under_its_parent(module: ModuleType) -> None:
     drawn: dict[str, str] = {}
     path: list[str] = []
-    for line in (errors.__doc__ or "").splitlines():
+    for line in (module.__doc__ or "").splitlines():
         match = re.match(r"^([│├└─ ]*)([A-Z][A-Za-z]+)(?=\s{2,}|$)", line)
         if match:
             depth = len(match[1]) // 4
             path = [*path[:depth], match[2]]
             drawn[match[2]] = path[depth - 1] if depth else ""
-    assert drawn == {kind.__name__: kind.__mro__[1].__name__ if kind is not HaversackError else "" for kind in CLASSES}
+    drawn.pop("HaversackError")
+    assert drawn == {kind.__name__: kind.__mro__[1].__name__ for kind in CLASSES if kind.__module__ == module.__name__ and kind is not HaversackError}
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)

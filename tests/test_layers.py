@@ -53,7 +53,7 @@ ONE_IMPORTER = {
     "torch": "bundle/prepare.py",
     "huggingface_hub": "bundle/sources/hub.py",
     "httpx2": "bundle/sources/transfer.py",
-    "filelock": "bundle/sources/store.py",
+    "filelock": ("bundle/sources/store.py", "bundle/prepare.py"),  # a download at a time; a preparation at a time
     "rich": "bundle/bars.py",
     "cyclonedx": "bundle/sbom.py",
     "license_expression": "bundle/software.py",

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import RuntimeIncomplete
 from appliance.manifest import sha256_of
+from bundle.errors import RuntimeIncomplete
 from bundle.interpreters import archive_name
 from bundle.plan import RuntimePlan
 from bundle.runtime import packages

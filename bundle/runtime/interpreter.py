@@ -13,8 +13,8 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.errors import RuntimeIncomplete
 from appliance.manifest import sha256_of
+from bundle.errors import RuntimeIncomplete
 from bundle.runtime.platforms import Platform
 
 # Tests, tools for developers, and what needs libraries that are not carried: readline and gdbm are GPL, Berkeley DB is AGPL.

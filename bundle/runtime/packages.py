@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from appliance.errors import RuntimeIncomplete
+from bundle.errors import RuntimeIncomplete
 from bundle.runtime.platforms import Platform, wheel_platform
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from threading import Event
 from typing import Protocol
 
-from appliance.errors import SourceUnsafe
+from bundle.errors import SourceUnsafe
 from bundle.spec import FolderSource, HubSource, Item, PackageSource
 
 WEIGHTS = (".safetensors", ".gguf", ".onnx")

@@ -18,8 +18,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from appliance.errors import SourceAltered, SourceMissing, SourceRefused, SourceUnreachable, SourceUnsafe, TokenRefused
 from bundle import TOOL, VERSION
+from bundle.errors import SourceAltered, SourceMissing, SourceRefused, SourceUnreachable, SourceUnsafe, TokenRefused
 from bundle.sources import WEIGHTS, Download, Fetched, Report, Resolved, SourceFile, carried, is_notice, safe_name
 from bundle.sources.store import Slot, copy_compared
 from bundle.sources.transfer import PASSING, Patience, Wanted, asked_wait, bring, words_for

@@ -15,7 +15,7 @@ from threading import Event
 
 import httpx2
 
-from appliance.errors import SourceAltered, SourceMissing, SourceUnreachable
+from bundle.errors import SourceAltered, SourceMissing, SourceUnreachable
 from bundle.sources import Report, Stopped
 from bundle.sources.store import Slot, held
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from appliance.cli import main  # noqa: E402 - the path above is what finds it
+from appliance.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import BuildBusy, OutputRefused, SourceAltered
 from appliance.manifest import differences, read_manifest
 from bundle import assemble as module
 from bundle.assemble import assemble, now, put_in_place, recipe, staging, up_to_date
+from bundle.errors import BuildBusy, OutputRefused, SourceAltered
 from bundle.sources import Fetched
 from bundle.sources.folder import Folder
 from bundle.spec import FolderSource, Item, Spec

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import NoSpace
 from bundle import cli, fetch
 from bundle.cli import main
+from bundle.errors import NoSpace
 from bundle.fetch import check_space, resolve, space_for
 from bundle.lock import make_lock, write_lock
 from bundle.overrides import Wishes, with_wishes

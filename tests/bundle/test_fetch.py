@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import NoSpace, SourceAltered, SourceUnreachable
+from bundle.errors import NoSpace, SourceAltered, SourceUnreachable
 from bundle.fetch import fetch, space_for
 from bundle.progress import Progress
 from bundle.sources import Resolved, cache_folder

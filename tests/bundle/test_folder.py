@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import SourceAltered, SourceMissing, SourceUnsafe
+from bundle.errors import SourceAltered, SourceMissing, SourceUnsafe
 from bundle.sources.folder import Folder
 from bundle.spec import FolderSource, Item
 

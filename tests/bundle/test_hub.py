@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import BuildError, SourceAltered, SourceMissing, SourceRefused, SourceUnreachable, SourceUnsafe, TokenRefused
+from bundle.errors import BuildError, SourceAltered, SourceMissing, SourceRefused, SourceUnreachable, SourceUnsafe, TokenRefused
 from bundle.sources.hub import Hub
 from bundle.sources.transfer import Patience
 from bundle.spec import HubSource, Item

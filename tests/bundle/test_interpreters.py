@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import SourceAltered, SourceMissing, SourceUnreachable, SourceUnsafe
+from bundle.errors import SourceAltered, SourceMissing, SourceUnreachable, SourceUnsafe
 from bundle.interpreters import archive_name, cached_interpreters, fetch_interpreters
 from bundle.progress import Progress
 from bundle.spec import Spec

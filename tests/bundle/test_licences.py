@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from packaging.licenses import canonicalize_license_expression
 
-from appliance.errors import BadRequest, LicenceRefused, LicenceTextMissing
+from appliance.errors import BadRequest
+from bundle.errors import LicenceRefused, LicenceTextMissing
 from bundle.licences import CONDITIONS, FREE, TEXTS, accepted_ids, allow, check_text, judge, notice, spdx, texts
 from bundle.sources import Fetched, Resolved
 from bundle.spec import HubSource, Item, read_catalogue

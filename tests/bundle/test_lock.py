@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import BuildError, LockDisagrees, LockMissing, LockUnreadable, SourceAltered
+from bundle.errors import BuildError, LockDisagrees, LockMissing, LockUnreadable, SourceAltered
 from bundle.fetch import fetch, resolve
 from bundle.lock import (
     Lock,

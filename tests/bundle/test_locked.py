@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import LicenceRefused, LicenceTextMissing, LockDisagrees
 from appliance.manifest import differences
 from bundle.build import build
+from bundle.errors import LicenceRefused, LicenceTextMissing, LockDisagrees
 from bundle.lock import lock_path, read_lock
 from bundle.progress import Progress
 from bundle.spec import Spec, read_spec

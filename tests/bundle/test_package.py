@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import BuildError, SourceAltered, SourceMissing, SourceUnreachable, SourceUnsafe
+from bundle.errors import BuildError, SourceAltered, SourceMissing, SourceUnreachable, SourceUnsafe
 from bundle.sources import Stopped, scratch
 from bundle.sources.package import Packages, _explain
 from bundle.spec import Item, PackageSource

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import CannotPrepare, ParityFailed
 from appliance.manifest import Model
 from appliance.models.embedder import Embedder
 from bundle import prepare as module
+from bundle.errors import CannotPrepare, ParityFailed
 from bundle.parity_texts import TEXTS
 from bundle.prepare import prepare
 from bundle.sources import Fetched, Resolved

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from appliance.errors import SoftwareRefused
+from bundle.errors import SoftwareRefused
 from bundle.software import Software, checked, interpreter, native, native_licence, note_on, software_in
 
 ROOT = Path(__file__).resolve().parent.parent.parent

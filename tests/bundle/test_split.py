@@ -9,10 +9,10 @@ import gguf
 import numpy
 import pytest
 
-from appliance.errors import FileTooLarge
 from appliance.manifest import Manifest, sha256_of
 from appliance.models.engine import Engine
 from appliance.models.template import Part
+from bundle.errors import FileTooLarge
 from bundle.split import FAT32_LIMIT, split_gguf
 
 LIMIT = 32_000_000

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from appliance.errors import SourceAltered, SourceUnreachable
+from bundle.errors import SourceAltered, SourceUnreachable
 from bundle.sources import Stopped
 from bundle.sources.store import Slot
 from bundle.sources.transfer import Patience, Wanted, asked_wait, bring
