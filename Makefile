@@ -3,13 +3,13 @@ SHELL := /bin/sh
 PYTHON ?= python3
 PIP_OPTIONS ?=
 TORCH_OPTIONS ?=
-CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/haversack/wheels
+CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/haversack/wheels/all-processors
 BIN := .venv/bin
 LLAMA := $(shell sed -n 's/^llama-cpp-python==//p' requirements.in)
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(PIP_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup bundle test browser lint bench evaluate lock clean
+.PHONY: help run setup bundle test system lint bench evaluate lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -22,7 +22,7 @@ setup: .venv/.ready ## make .venv with the commands haversack and haversack-bund
 bundle: .venv/.ready ## make the starter bundle in dist/starter
 	$(BIN)/haversack-bundle build --profile starter
 
-test: bundle browser .venv/.ready-test lint ## set up what the tests need and pass them all
+test: bundle system .venv/.ready-test lint ## set up what the tests need and pass them all
 	$(BIN)/python -m pytest
 
 lint: .venv/.ready-test ## check style and types
@@ -30,10 +30,12 @@ lint: .venv/.ready-test ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-browser: # Debian's chromium, for the browser tests; strace and ip, for the tests of silence
-	@command -v chromium >/dev/null && command -v strace >/dev/null && command -v ip >/dev/null || { \
-	  as_root=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
-	  $$as_root apt-get update -qq && $$as_root apt-get install -qq -y chromium strace iproute2; }
+system: # what the tests need of Debian: a browser; a tracer and name spaces; file systems of sticks, a bare Debian, minisign
+	@missing=; for tool in chromium:chromium strace:strace ip:iproute2 debootstrap:debootstrap mkfs.vfat:dosfstools mkfs.exfat:exfatprogs \
+	  mount.exfat-fuse:exfat-fuse fusefat:fusefat minisign:minisign; do \
+	  command -v $${tool%%:*} >/dev/null || missing="$$missing $${tool#*:}"; done; \
+	[ -z "$$missing" ] || { as_root=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
+	  $$as_root apt-get update -qq && $$as_root apt-get install -qq -y $$missing; }
 
 bench: bundle .venv/.ready-test ## measure against the plain pipeline and write docs/benchmarks.md
 	$(BIN)/python -m scripts.benchmark
@@ -47,11 +49,13 @@ lock: .venv/.ready-test ## resolve requirements*.in again into requirements*.loc
 clean: ## remove what setup and bundle made; the wheel cache stays
 	rm -rf .venv dist
 
-# llama-cpp-python comes as source only: compiled once (about 7 minutes on 2 cores), then kept outside the checkout.
+# llama-cpp-python comes as source only: compiled once, for every kind of processor (about 19 minutes on 2 cores), then kept outside the
+# checkout. Each flag is stated: with SOURCE_DATE_EPOCH set, llama.cpp would quietly leave the fast instructions out.
 $(CACHE)/llama-$(LLAMA).made: requirements.in | .venv/bin/python
 	@mkdir -p $(CACHE)
 	@ls $(CACHE)/llama_cpp_python-$(LLAMA)-*.whl >/dev/null 2>&1 || { \
-	  echo "Compiling llama-cpp-python $(LLAMA): about 7 minutes on 2 cores, once."; \
+	  echo "Compiling llama-cpp-python $(LLAMA) for every kind of processor: about 19 minutes on 2 cores, once."; \
+	  CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON -DLLAVA_BUILD=OFF" \
 	  $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(CACHE) $(PIP_OPTIONS) llama-cpp-python==$(LLAMA); }
 	@touch $@
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,14 @@ from appliance.manifest import Manifest, read_manifest, verify_model
 from appliance.models.embedder import Embedder
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signing_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What tests build is signed by a key of their own, never by the user's."""
+    file = tmp_path_factory.mktemp("key") / "signing.pem"
+    os.environ["HAVERSACK_SIGNING_KEY"] = str(file)
+    return file
 
 
 @pytest.fixture(scope="session")
