@@ -19,6 +19,7 @@ from pathlib import Path
 from appliance.carrying import copy
 from appliance.carrying.copy import Reading, read_back
 from appliance.carrying.delta import open_delta
+from appliance.carrying.filesystem import filesystem_of
 from appliance.carrying.meter import Meter, size_text
 from appliance.carrying.names import PREDECESSOR, check_names
 from appliance.carrying.source import Source, open_folder
@@ -118,8 +119,11 @@ def _bring(
     """Every missing file, read back. Those that the bundle of now reads under the same name are left as NAME.new, and returned."""
     in_use = {file.path for file in there.files} if there else set()
     late = []
-    meter.say(f"Writing and reading back {len(missing)} files, {size_text(sum(file.size for file in missing))}")
-    with meter.bars(2 * sum(file.size for file in missing)) as bars:
+    size = sum(file.size for file in missing)
+    disk = filesystem_of(root)
+    where = f"{root} ({disk.name or 'unknown'}, {size_text(disk.free)} free)"
+    meter.say(f"Writing {len(missing)} files, {size_text(size)}, to {where}, and reading them back")
+    with meter.bars(2 * size) as bars:
         for file in missing:
             readings.add(copy.copy(partial(source.open, file), file, root, bars.file(file.path, 2 * file.size)))
             if file.path in in_use and (root / file.path).is_file():

@@ -46,7 +46,9 @@ def held(root: Path, *, make: bool) -> Iterator[None]:
     """The bundle's folder, this process's alone; made where it may be, and removed again where nothing came into it. Raises StickBusy."""
     made = make and not root.exists()
     if made:
-        root.mkdir(parents=True)
+        if not root.parent.is_dir():
+            raise TargetRefused(path=root, detail=f"there is no {root.parent}; plug the stick in, or name a folder that is there")
+        root.mkdir()
     elif not root.exists():
         raise TargetRefused(path=root, detail="it isn't there; `haversack-bundle write` puts a bundle in a new place")
     try:

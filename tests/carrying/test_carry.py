@@ -159,6 +159,8 @@ def test_a_folder_of_something_else_is_not_written_into(tmp_path: Path, old: Pat
     (tmp_path / "stick/holiday.jpg").write_bytes(b"mine")
     with pytest.raises(TargetRefused, match="no bundle; name a new folder"):
         write(old, tmp_path / "stick", Heard())
+    with pytest.raises(TargetRefused, match="plug the stick in"):
+        write(old, tmp_path / "unplugged" / "haversack", Heard())
     with pytest.raises(TargetRefused, match="file or a link"):
         write(old, tmp_path / "stick/holiday.jpg", Heard())
     assert snapshot(tmp_path / "stick") == {"holiday.jpg": b"mine"}
