@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import main as haversack
+from appliance.commands.updating import Lines
 from appliance.manifest import differences, read_manifest
 from appliance.trust import trust
 from bundle.cli import main
@@ -138,3 +139,13 @@ def test_a_delta_finds_room_or_says_that_there_is_none(tmp_path: Path, old: Path
         assert main(["delta", str(old), str(large), str(stick.mount / "d")]) == 1
         assert list(stick.mount.iterdir()) == []
     assert "are needed there" in capsys.readouterr().err
+
+
+def test_the_field_hears_how_far_it_is_every_two_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    moments = iter([0.0, 0.0, 1.0, 2.5, 2.5, 3.0, 5.0, 5.0])
+    lines = Lines(lambda: next(moments))
+    with lines.bars(4_000_000) as bars:
+        add = bars.file("models/m", 4_000_000)
+        for _ in range(4):
+            add(1_000_000)
+    assert capsys.readouterr().err.splitlines() == ["  2.0 MB of 4.0 MB (models/m)", "  4.0 MB of 4.0 MB (models/m)"]
