@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance import minisign
-from appliance.errors import DiskFull, LibraryDamaged, PackKeyUnusable, PackRefused, PackTooLarge
+from appliance.errors import DiskFull, LibraryDamaged, PackGone, PackKeyUnusable, PackRefused, PackTooLarge
 from appliance.library import keywords
 from appliance.library.store import Library
 from appliance.minisign import parse_key
@@ -200,3 +200,23 @@ def test_killed_while_it_is_made_the_old_one_stands(office: Library, make: Maker
     after = create(office, office.collection("field"), target, pack_key(office.home)).pack
     assert after.documents == before.documents + 1
     assert not list((office.home / "packs").glob("making-*"))
+
+
+@pytest.mark.parametrize("kind", ["fat", "exfat"])
+def test_a_stick_pulled_out_while_it_is_read_costs_a_sentence_and_may_come_back(office: Library, home: Path, tmp_path: Path, kind: str) -> None:
+    with (fat_image if kind == "fat" else exfat_image)(tmp_path) as stick:
+        create(office, office.collection("field"), stick.mount / "field.haversack", pack_key(office.home))
+        image, mount = stick.image, stick.mount
+    with Shelf.open(home, write=True, fingerprint=MODEL) as shelf:
+        with mounted(image, kind, read_only=True):
+            shelf.look(mount, MODEL)
+            collection = shelf.collection("field")
+            documents = shelf.documents(collection.id)
+            subprocess.run(["umount", "-l", str(mount)], check=True)
+            for read in (lambda: shelf.documents(collection.id), lambda: shelf.page(documents[0].id, 0), lambda: shelf.original(documents[0].id)):
+                with pytest.raises(PackGone, match="The pack 'field' is not at"):
+                    read()
+            assert shelf.ensure_collection("mine").documents == 0
+        with mounted(image, kind, read_only=True):
+            assert shelf.documents(collection.id) == documents
+            shelf.close_pack("field")  # what is open can't be unmounted
