@@ -121,11 +121,13 @@ def _place_model(fetched: Fetched, folder: Path, settings: Mapping[str, Any], ro
         file = folder / str(settings["file"])
         if not file.is_file():
             raise SourceAltered(what=item.title, source="its source", detail=f"it holds no {settings['file']}")
-        if filesystem == "fat32":
+    if filesystem == "fat32":
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             parts = split_gguf(file, file.parent, FAT32_LIMIT)
             if parts != (file,):
                 file.unlink()
-                settings["file"] = parts[0].relative_to(folder).as_posix()
+                if file == folder / str(settings.get("file")):
+                    settings["file"] = parts[0].relative_to(folder).as_posix()
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(folder).as_posix()} {sha256_of(path)}\n".encode())

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -101,7 +100,6 @@ def starter(tmp_path_factory: pytest.TempPathFactory) -> Starter:
         for line in first.stderr:
             if line.startswith("Preparing"):
                 break
-        time.sleep(1)
         first.send_signal(signal.SIGKILL)
     after_kill = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     stream = Silent()

@@ -33,7 +33,7 @@ def test_a_killed_build_leaves_nothing_under_the_final_name_and_the_next_one_goe
     assert not [path for path in starter.after_kill if path.startswith("starter/")]
     assert any(path.endswith(".gguf") for path in starter.after_kill)
     assert starter.built.fresh
-    assert [path.name for path in starter.output.parent.iterdir()] == ["starter"]
+    assert sorted(path.name for path in starter.output.parent.iterdir()) == ["starter", "starter.lock"]
     assert "MB/s" not in starter.said  # the wheels were in the cache
 
 
@@ -43,14 +43,16 @@ def test_the_bundle_holds_what_the_manifest_says_and_nothing_else(starter: Any) 
     assert manifest.profile == "starter"
     assert manifest.tool["name"] == TOOL
     assert {"python", "torch", "sentence-transformers", "onnxruntime"} <= set(manifest.versions)
-    assert {Path(file.path).suffix for file in manifest.files if file.role != "notice"} == {".onnx", ".json", ".gguf"}
+    assert {file.role for file in manifest.files} == {"embedder", "generator", "runtime", "software", "launcher", "readme", "notice", "sbom", "key"}
+    assert len(manifest.files) <= 60
+    assert [(runtime.provider, runtime.tested) for runtime in manifest.runtimes] == [("host", True)]
     for model in manifest.models:
         verify_model(manifest, model)
         assert model.licence == "Apache-2.0"
         assert model.source["kind"] == "package"
         assert len(model.source["sha256"]) == 64
-        assert any(file.path.startswith(f"LICENSES/{model.id}/") for file in manifest.files)
-    assert (starter.output / "LICENSES" / "Apache-2.0.txt").is_file()
+        assert model.title in (starter.output / "LICENSES" / "models.txt").read_text(encoding="utf-8")
+    assert (starter.output / "LICENSES" / f"software-{manifest.runtimes[0].platform}.txt").is_file()
 
 
 def test_plain_tools_can_check_it(starter: Any) -> None:
@@ -123,7 +125,7 @@ def test_a_full_build_from_the_hub(starter: Any, hub: Any, tmp_path: Path, progr
     assert differences(output) == ()
     assert [model.source["revision"] for model in built.manifest.models] == ["ab" * 20] * 2
     here, there = built.manifest, read_manifest(starter.output)
-    same = {file.sha256 for file in here.files if file.role != "notice"} & {file.sha256 for file in there.files}
+    same = {file.sha256 for file in here.files if file.role in ("embedder", "generator")} & {file.sha256 for file in there.files}
     assert len(same) == 3  # the very models that the packages gave
     assert not any("pytorch_model.bin" in path or ".py" in path or "onnx" in path for path in hub.downloads())
     for path in [*output.rglob("*"), *cache.rglob("*")]:
