@@ -133,29 +133,39 @@ def read_manifest(root: Path) -> Manifest:
     if not any((root / name).is_file() for name in (MANIFEST, MANIFEST + SUCCESSOR)):
         raise BundleMissing(path=root)
     try:
-        content, signer = _signed(root)
+        content, signer = next(_signed(root), (b"", None))
+        if signer is None:
+            raise _fault(root)
     except OSError as error:
         raise BundleUnreadable(path=root, detail=error.strerror or error) from error
     return parse_manifest(root, content, signer)
 
 
-def _signed(root: Path) -> tuple[bytes, PublicKey]:
-    """The manifest's bytes and the key that signed them. Raises BundleAltered naming the file at fault as well as can be known."""
+def signed_files(root: Path, signer: PublicKey | None) -> frozenset[str]:
+    """The sha256 of every file that a manifest here names which `signer` signed: while an update is under way there are two."""
+    manifests = [parse_manifest(root, content, key) for content, key in _signed(root) if key == signer]
+    return frozenset(file.sha256 for manifest in manifests for file in manifest.files)
+
+
+def _signed(root: Path) -> Iterator[tuple[bytes, PublicKey]]:
+    """Each manifest with the key that signed it, the plain names first."""
     keys = [key for name in (PUBLIC_KEY, PUBLIC_KEY + SUCCESSOR) if (key := _read_key(root / name))]
-    if not keys:
-        raise BundleAltered(path=PUBLIC_KEY, state="altered" if (root / PUBLIC_KEY).exists() else "missing")
     signatures = [(root / name).read_bytes() for name in (SIGNATURE, SIGNATURE + SUCCESSOR) if (root / name).is_file()]
-    if not signatures:
-        raise BundleAltered(path=SIGNATURE, state="missing")
     for name in (MANIFEST, MANIFEST + SUCCESSOR):
-        if not (root / name).is_file():
-            continue
-        content = (root / name).read_bytes()
+        content = (root / name).read_bytes() if (root / name).is_file() else b""
         for signature in signatures:
             for key in keys:
-                if _fits(content, signature, key):
-                    return content, key
-    raise BundleAltered(path=_culprit(root), state="altered")
+                if content and _fits(content, signature, key):
+                    yield content, key
+
+
+def _fault(root: Path) -> BundleAltered:
+    """Why no manifest and signature fit each other, naming the file at fault as well as can be known."""
+    if not any(_read_key(root / name) for name in (PUBLIC_KEY, PUBLIC_KEY + SUCCESSOR)):
+        return BundleAltered(path=PUBLIC_KEY, state="altered" if (root / PUBLIC_KEY).exists() else "missing")
+    if not any((root / name).is_file() for name in (SIGNATURE, SIGNATURE + SUCCESSOR)):
+        return BundleAltered(path=SIGNATURE, state="missing")
+    return BundleAltered(path=_culprit(root), state="altered")
 
 
 def _culprit(root: Path) -> str:

@@ -6,6 +6,7 @@ that the page answers at once.
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable
@@ -30,7 +31,7 @@ from appliance.models.embeds import Embeds
 from appliance.models.generator import Generator
 from appliance.offline.seal import Seal
 from appliance.packs.shelf import Shelf
-from appliance.trust import Trust, check_trust, trust
+from appliance.trust import Trust, check_software, check_trust, trust
 
 GUIDE = Path(__file__).resolve().parent / "guide"
 GUIDE_COLLECTION = "guide"
@@ -160,6 +161,7 @@ def open_appliance(settings: Settings, *, write: bool, purpose: str, seal: Seal,
     Raises the bundle's and the library's errors.
     """
     manifest = read_manifest(settings.bundle)
+    check_software(manifest, os.environ)
     trusted = check_trust(manifest, settings.home, settings.trust)
     library = open_library(settings, write=write, purpose=purpose, embedder=fingerprint(manifest.model("embedder")))
     if write and manifest.signer is not None:

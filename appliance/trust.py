@@ -6,11 +6,12 @@ fingerprint, to be compared with what the builder wrote on the stick's label, an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.errors import BundleForeign
-from appliance.manifest import Manifest
+from appliance.errors import BundleAltered, BundleForeign
+from appliance.manifest import Manifest, signed_files
 from appliance.minisign import PublicKey
 
 TRUSTED = "trusted-keys"
@@ -45,6 +46,22 @@ def check_trust(manifest: Manifest, home: Path, told: str = "") -> Trust:
     if known and signer.fingerprint not in known:
         raise BundleForeign(path=manifest.root, found=signer.fingerprint, known=" or ".join(known))
     return Trust(signer.fingerprint, first=not known)
+
+
+def check_software(manifest: Manifest, environment: Mapping[str, str]) -> None:
+    """That the software which runs was unpacked from archives that the bundle's signed list names; the launcher says which they were.
+
+    The launcher can only compare them with SHA256SUMS, which nobody signs. This finds a stick whose archives and sums were exchanged, but not
+    one whose software was made to lie about itself: that takes a look from another machine (docs/threat-model.md). Raises BundleAltered.
+    """
+    started_from = environment.get("HAVERSACK_STARTED_FROM")
+    if not started_from or Path(started_from) != manifest.root:
+        return  # started from a checkout, or with another bundle
+    listed = signed_files(manifest.root, manifest.signer)
+    for archive in environment.get("HAVERSACK_ARCHIVES", "").split():
+        digest, _, name = archive.partition(":")
+        if digest not in listed:
+            raise BundleAltered(path=name, state="not in the signed list")
 
 
 def trusted(home: Path) -> tuple[str, ...]:

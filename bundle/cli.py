@@ -132,6 +132,8 @@ def _build(options: argparse.Namespace) -> int:
         return 0
     carried = shlex.quote(str(output))
     print(f"Made {output}: {len(files)} files, {size}, every one listed in its manifest.")
+    if built.manifest.signer is not None:
+        print(f"Signed:    by the key {built.manifest.signer.fingerprint} (write it on the stick's label: the first start shows it)")
     print(f"Again:     the same words with --locked, and {shlex.quote(str(lock_path(output)))} beside it")
     print(f"Carry it:  {TOOL} write {carried} /media/STICK")
     print(f"Check it:  {TOOL} verify {carried}   (or there: sha256sum -c SHA256SUMS)")

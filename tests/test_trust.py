@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
 
-from appliance.errors import BundleForeign
+from appliance.errors import BundleAltered, BundleForeign
 from appliance.manifest import Manifest, read_manifest
 from appliance.minisign import load_key
-from appliance.trust import check_trust, trust, trusted
+from appliance.trust import check_software, check_trust, trust, trusted
 from bundle.sign import write_lists
 
 EMPTY = {"format": 2, "profile": "p", "title": "P", "created": "2026", "languages": ["en"], "tool": {}, "versions": {}, "models": [], "runtimes": []}
@@ -54,3 +56,30 @@ def test_a_fingerprint_that_is_told_is_taken_however_it_is_written(tmp_path: Pat
     assert check_trust(other, home, other.signer.fingerprint.replace(" ", "").upper()).fingerprint == other.signer.fingerprint
     with pytest.raises(BundleForeign):
         check_trust(other, home, one.signer.fingerprint)
+
+
+def test_software_that_the_signed_list_does_not_name_is_refused(tmp_path: Path) -> None:
+    manifest = signed(tmp_path / "one", tmp_path / "a.pem")
+    listed, other = manifest.files[0].sha256, "0" * 64
+    started = {"HAVERSACK_STARTED_FROM": str(manifest.root), "HAVERSACK_ARCHIVES": f"{listed}:runtime/linux-x64.tar.gz"}
+    check_software(manifest, started)
+    check_software(manifest, {})
+    exchanged = started | {"HAVERSACK_ARCHIVES": f"{listed}:runtime/linux-x64.tar.gz {other}:runtime/haversack.tar.gz"}
+    with pytest.raises(BundleAltered, match=r"runtime/haversack\.tar\.gz in the bundle is not in the signed list"):
+        check_software(manifest, exchanged)
+    check_software(manifest, exchanged | {"HAVERSACK_STARTED_FROM": str(tmp_path / "another")})
+
+
+def test_in_the_middle_of_an_update_the_newer_software_is_listed_too(tmp_path: Path) -> None:
+    manifest = signed(tmp_path / "one", tmp_path / "a.pem")
+    newer = tmp_path / "newer"
+    shutil.copytree(manifest.root, newer)
+    (newer / "software").write_bytes(b"newer")
+    write_lists(newer, {**EMPTY, "created": "2027"}, load_key(tmp_path / "a.pem"))
+    digest = hashlib.sha256(b"newer").hexdigest()
+    started = {"HAVERSACK_STARTED_FROM": str(manifest.root), "HAVERSACK_ARCHIVES": f"{digest}:software"}
+    with pytest.raises(BundleAltered):
+        check_software(manifest, started)
+    for name in ("manifest.json", "manifest.json.minisig"):
+        shutil.copyfile(newer / name, manifest.root / f"{name}.new")
+    check_software(read_manifest(manifest.root), started)

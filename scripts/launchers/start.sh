@@ -80,7 +80,8 @@ room() { # whether $1 has $2 KiB to spare
     [ "${free:-0}" -gt "$2" ]
 }
 hash_of() { printf '%s' "$1" | cut -c1-16; }
-needed=$(($(wc -c <"$here/${base#*  }") / 1024 * 7 / 2))
+size=$(wc -c <"$here/${base#*  }" 2>/dev/null)
+needed=$((${size:-0} * 7 / 2048)) # in KiB: what is packed was up to 3.3 times as large
 temporary=${TMPDIR:-/tmp}
 
 own=
@@ -105,7 +106,7 @@ else
         looked="the data folder on the stick"
         try "$here/data"
     else
-        try "${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/haversack" || mine "$temporary/haversack-$(id -u)" || try "$here/data"
+        try "${XDG_CACHE_HOME:-${HOME:-/dev/null}/.cache}/haversack" || mine "$temporary/haversack-$(id -u)" || try "$here/data"
     fi
     [ -n "$place" ] || stop "There is no place for the software. Looked at: $looked; none can be written, run from, and has $((needed / 1024)) MB free." 1
 fi
@@ -124,9 +125,18 @@ unpack() { # $1: hash and path as listed; unpacked under a name of its own, rena
         rm -rf "$part"
         stop "${1#*  } could not be unpacked into $place. Free some space there and start again." 1
     fi
-    mv "$part" "$place/runtime/$hash" 2>/dev/null || { rm -rf "$part"; [ -d "$place/runtime/$hash" ] || stop "$place/runtime can't be written." 1; }
+    mv "$part" "$place/runtime/$hash" 2>/dev/null
+    # Another start may have been quicker: then it was moved into that one's folder, or not at all.
+    rm -rf "$part" "$place/runtime/$hash/${part##*/}"
+    [ -d "$place/runtime/$hash" ] || stop "$place/runtime can't be written." 1
 }
-[ -z "$own" ] || trap 'rm -rf "$own"' EXIT
+child=
+stopping=
+if [ -n "$own" ]; then
+    # Not every shell comes by EXIT when a signal ends it.
+    trap 'rm -rf "$own"' EXIT
+    trap 'stopping=1; if [ -n "$child" ]; then kill -TERM "$child" 2>/dev/null; else exit 143; fi' INT TERM HUP
+fi
 [ -d "$place/runtime/$(hash_of "$base")" ] || say "Unpacking the software into $place/runtime (once, about half a minute; the folder can be deleted at any time)."
 unpack "$base"
 unpack "$ours"
@@ -153,6 +163,8 @@ fi
 
 : "${HAVERSACK_BUNDLE:=$here}"
 export HAVERSACK_BUNDLE
+# What was unpacked: compared with the signed list, which this script can't read.
+export HAVERSACK_STARTED_FROM="$here" HAVERSACK_ARCHIVES="${base%%  *}:${base#*  } ${ours%%  *}:${ours#*  }"
 if [ -n "$traceless" ] && [ -z "${HAVERSACK_HOME:-}" ]; then
     if mkdir -p "$here/data" 2>/dev/null && [ -w "$here/data" ]; then
         portable=1
@@ -170,7 +182,7 @@ fi
 exec 3<&0
 "$python" "$isolated" "$code/haversack.py" "$@" <&3 &
 child=$!
-trap 'kill -TERM $child 2>/dev/null' INT TERM HUP
+[ -z "$stopping" ] || kill -TERM "$child" 2>/dev/null
 while :; do
     wait "$child"
     code=$?
