@@ -101,6 +101,8 @@ class Manifest:
     files: tuple[BundleFile, ...]
     models: tuple[Model, ...]
     runtimes: tuple[Runtime, ...]
+    guide: bool = True
+    """Whether a new library begins with the user guide."""
     signer: PublicKey | None = None
     """Whose signature was found to fit; None only where the manifest was parsed without one."""
     sha256: str = ""
@@ -213,6 +215,7 @@ def parse_manifest(root: Path, content: bytes, signer: PublicKey | None = None) 
                 Runtime(r["platform"], r["archive"], r["provider"], r["python"], r["libc"], bool(r["tested"]), int(r["unpacked"]))
                 for r in data["runtimes"]
             ),
+            guide=bool(data.get("guide", True)),
             signer=signer,
             sha256=hashlib.sha256(content).hexdigest(),
         )

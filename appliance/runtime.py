@@ -104,7 +104,7 @@ class Appliance:
 
     def add_guide(self) -> None:
         """Put the guide into a new library as its first collection; a guide that was removed stays removed."""
-        if self.jobs is None or self.library.documents_ever() or self.jobs.all():
+        if not self.manifest.guide or self.jobs is None or self.library.documents_ever() or self.jobs.all():
             return
         files = [(path.name, path.open("rb")) for path in sorted(GUIDE.glob("*.md"))]
         try:

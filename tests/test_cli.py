@@ -142,6 +142,8 @@ def test_status_and_check_tell_what_is_there(cli: Cli) -> None:
     assert len(check["network"]["self_test"]) == 5
     assert all(attempt["refused"] for attempt in check["network"]["self_test"])
     assert check["bundle"] == []
+    assert check["engine"]["works"]
+    assert "wrote a first token" in check["engine"]["sentence"]
     assert check["machine"]["facts"]["library"]["writable"]
     assert [finding for finding in check["machine"]["findings"] if finding["severity"] == "error"] == []
 

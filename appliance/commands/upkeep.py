@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from appliance.config import Settings
-from appliance.errors import BundleError
+from appliance.errors import BundleError, ModelError
 from appliance.library.backup import backup as write_backup
 from appliance.library.backup import restore as read_backup
 from appliance.library.health import REBUILD
@@ -19,6 +20,7 @@ from appliance.library.store import Library
 from appliance.machine.judge import Report, examine
 from appliance.machine.words import lines
 from appliance.manifest import Manifest, differences, read_manifest
+from appliance.models.generator import Generator
 from appliance.offline.seal import Seal
 from appliance.packs.checking import check_packs
 from appliance.runtime import library_status, open_library
@@ -86,22 +88,25 @@ def check(settings: Settings, given: argparse.Namespace) -> int:
         with open_library(settings, write=False) as shelf:
             packs = check_packs(shelf.packs)
         report = _check_machine(settings)
+        engine = _try_engine(settings) if not bundle_code else None
         data: dict[str, Any] = {
             "network": {"seal": seal.sentence, "level": seal.level, "self_test": [asdict(attempt) for attempt in attempts]},
             "bundle": bundle_findings,
             "library": [asdict(finding) for finding in findings],
             "packs": [asdict(finding) for finding in packs],
+            "engine": asdict(engine) if engine else None,
             "machine": {"facts": asdict(report.machine), "findings": [asdict(finding) for finding in report.findings]},
         }
     finally:
         seal.close()
     leaks = [attempt for attempt in attempts if not attempt.refused]
     severities = [finding.severity for finding in (*findings, *packs)] + [finding.severity for finding in report.findings]
-    bad = "error" in severities
+    bad = "error" in severities or (engine is not None and not engine.works)
     if given.json:
         print(json.dumps(data, ensure_ascii=False))
     else:
         _print_check(data)
+        print("Engine   " + (engine.sentence if engine else "not tried: the bundle is not as it was built"))
         _print_machine(report)
     return bundle_code or (1 if leaks or bad else 0)
 
@@ -114,6 +119,33 @@ def _check_bundle(settings: Settings) -> tuple[int, list[dict[str, str]]]:
     # Extra files are named, but nothing that is loaded has changed: not a reason to refuse.
     code = BundleError.exit_code if any(item.state != "extra" for item in found) else 0
     return code, [{"path": item.path, "state": item.state, "sentence": f"{item.path} is {item.state}."} for item in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The language model's engine, tried in its own process."""
+
+    works: bool
+    variant: str
+    sentence: str
+
+
+def _try_engine(settings: Settings) -> Engine:
+    """Load the language model and let it write one token, as an answer does: a wrong processor or too little memory shows here."""
+    manifest = read_manifest(settings.bundle)
+    model = manifest.model("generator")
+    generator = Generator(manifest.folder(model), model, settings.usable_threads)
+    began = time.perf_counter()
+    try:
+        generator.start()
+    except ModelError as error:
+        return Engine(False, "", str(error))
+    finally:
+        variant = generator.variant
+        generator.close()
+    took = time.perf_counter() - began
+    code = f"llama.cpp's code for {variant} processors" if variant else "llama.cpp"
+    return Engine(True, variant, f"{code} runs here: {model.title} loaded and wrote a first token in {took:.1f} s")
 
 
 def _check_machine(settings: Settings) -> Report:

@@ -15,6 +15,7 @@ from appliance.errors import HaversackError, NoSuchPack, NotAPack, PackAltered, 
 from appliance.library import mounts
 from appliance.library.mounts import Remembered
 from appliance.library.store import Library
+from appliance.packs.creating import FOLDER
 from appliance.packs.file import SUFFIX, PackFile, read_pack
 
 State = Literal["open", "closed", "gone", "altered", "unreadable", "newer format", "other embedder", "older edition"]
@@ -44,7 +45,8 @@ def look(library: Library, folder: Path | None, embedder: str) -> tuple[Listed, 
     """Every pack, those that were opened first; new ones of the bundle are remembered where the library is open for writing."""
     on_bundle, broken = _in_folder(folder)
     known = mounts.remembered(library)
-    listed = [_again(one, on_bundle, embedder) for one in known]
+    at_home, _ = _in_folder(library.home / FOLDER)  # those embedded again: with --portable the home moves, and they with it
+    listed = [_again(one, on_bundle, at_home, embedder) for one in known]
     for pack in on_bundle:
         if pack.identity in {one.identity for one in known}:
             continue
@@ -96,12 +98,12 @@ def _in_folder(folder: Path | None) -> tuple[list[PackFile], list[tuple[Path, Ha
     return sorted(found, key=lambda pack: (pack.created, pack.path.name), reverse=True), broken
 
 
-def _again(known: Remembered, on_bundle: Sequence[PackFile], embedder: str) -> Listed:
-    """A remembered pack: where it was, else on the bundle, else gone."""
+def _again(known: Remembered, on_bundle: Sequence[PackFile], at_home: Sequence[PackFile], embedder: str) -> Listed:
+    """A remembered pack: where it was, else on the bundle, else in the home, else gone."""
     here = next((pack for pack in on_bundle if pack.identity == known.identity), None)
     error: HaversackError = PackGone(name=known.name, path=known.path)
-    pack = here
-    if here is None or str(here.path) == known.path:
+    pack = here or next((pack for pack in at_home if pack.identity == known.identity), None)
+    if pack is None or str(pack.path) == known.path:
         try:
             pack = read_pack(Path(known.path))
             if pack.identity != known.identity:

@@ -36,6 +36,7 @@ def routes(appliance: Appliance) -> Blueprint:
                 "parameters": settings.parameters,
                 "quantisation": settings.quantisation,
                 "context": settings.context,
+                "processor": generator.variant if generator else "",
             },
             "machine": to_json(appliance.machine.findings) if appliance.machine else None,
             "waiting": generator.waiting if generator else 0,

@@ -76,6 +76,7 @@ function modelDialog() {
   const facts = [
     ["Size", `${model.parameters} parameters, ${model.quantisation}`],
     ["Reads at once", `${model.context.toLocaleString("en")} tokens`],
+    model.processor && ["Runs with", `llama.cpp's code for ${model.processor} processors`],
     ["Bundle", `${status.profile ?? "?"} (${status.bundle})`],
     ["All models", status.models.map((one) => `${one.title} (${one.licence})`).join(", ")],
     ["Library", `${status.home}, ${(status.free_bytes / 2 ** 30).toFixed(1)} GB free`],
@@ -87,7 +88,7 @@ function modelDialog() {
     model.advice && el("p", { class: "strong" }, model.advice),
     readiness.generator.startsWith("failed") && el("p", { class: "bad" }, readiness.generator.slice("failed: ".length)),
     el("p", {}, "The quotes that lead an answer are found without it and are your documents' own words. The sentences after them are the model's: each is checked against its source by code, and what isn't there is marked."),
-    el("dl", { class: "facts" }, ...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)])),
+    el("dl", { class: "facts" }, ...facts.filter(Boolean).flatMap(([name, value]) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)])),
   );
   dialog(model.name, content);
 }
