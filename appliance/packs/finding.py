@@ -89,13 +89,21 @@ def listed_as_json(one: Listed) -> dict[str, Any]:
 def _in_folder(folder: Path | None) -> tuple[list[PackFile], list[tuple[Path, HaversackError]]]:
     found: list[PackFile] = []
     broken: list[tuple[Path, HaversackError]] = []
-    for path in sorted(folder.glob(f"*{SUFFIX}")) if folder else ():
+    for path in _files(folder):
         try:
             found.append(read_pack(path))
         except HaversackError as error:
             broken.append((path, error))
     # Of two editions the newer comes first, and is the one that is opened.
     return sorted(found, key=lambda pack: (pack.created, pack.path.name), reverse=True), broken
+
+
+def _files(folder: Path | None) -> list[Path]:
+    """None where the folder isn't there, or its stick has gone. macOS puts a `._name` beside every file on a stick: that is no pack."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX) and not path.name.startswith(".")) if folder else []
+    except OSError:
+        return []
 
 
 def _again(known: Remembered, on_bundle: Sequence[PackFile], at_home: Sequence[PackFile], embedder: str) -> Listed:

@@ -13,7 +13,7 @@ from appliance.library.conversations import Conversations
 from appliance.library.store import Library
 from appliance.minisign import load_key
 from appliance.packs.creating import create, pack_key
-from appliance.packs.file import PackFile
+from appliance.packs.file import PackFile, read_pack
 from appliance.packs.finding import Listed, open_pack
 from appliance.packs.shelf import Shelf
 from tests.library.making import Maker
@@ -63,6 +63,17 @@ def test_a_pack_that_moved_is_gone_and_is_found_again_on_the_bundle(home: Path, 
             shelf.document((first.collection_id << 32) + 1)
     (found,), _ = look(home, packs)
     assert (found.state, found.path, found.collection_id) == ("open", str(moved), first.collection_id)
+
+
+def test_one_in_the_home_moves_with_it(home: Path, pack: PackFile) -> None:
+    """With --portable the home is on the stick, and that is somewhere else on each machine."""
+    (home / "packs").mkdir(parents=True)
+    inside = read_pack(pack.path.rename(home / "packs" / "field-12345678.haversack"))
+    remember(home, inside)
+    moved = home.rename(home.with_name("elsewhere"))
+    (listed,), collections = look(moved, None)
+    assert (listed.state, listed.path) == ("open", str(moved / "packs" / inside.path.name))
+    assert [one.documents for one in collections] == [3]
 
 
 def test_another_file_in_its_place_is_not_opened(home: Path, office: Library, pack: PackFile, make: Maker) -> None:
@@ -156,6 +167,7 @@ def test_broken_files_on_the_bundle_are_named_and_the_others_open(home: Path, pa
     (packs / "cut.haversack").write_bytes(content[:-100])
     (packs / "flipped.haversack").write_bytes(content.replace(b'"documents":3', b'"documents":4'))
     (packs / "letter.haversack").write_text("Dear Amina", encoding="utf-8")
+    (packs / "._whole.haversack").write_bytes(b"what macOS leaves")
     pack.path.rename(packs / "whole.haversack")
     listed, collections = look(home, packs)
     assert {Path(one.path).stem: one.state for one in listed} == {
