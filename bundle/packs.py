@@ -12,12 +12,14 @@ from pathlib import Path
 from bundle.assemble import Packer
 from bundle.errors import PackFailed
 from bundle.progress import Progress
+from bundle.sign import key_file
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def make_packs(folders: Iterable[Path], progress: Progress) -> Packer:
-    """What makes the packs of these folders, with the models of the bundle that it is given; each named like its folder."""
+    """What makes the packs of these folders, with the models of the bundle that it is given; each named like its folder, and signed
+    with the bundle's own key."""
     folders = tuple(folders)
 
     def pack(bundle: Path, into: Path) -> None:
@@ -26,7 +28,8 @@ def make_packs(folders: Iterable[Path], progress: Progress) -> Packer:
             progress.say(f"Reading {folder.name} into a pack")
             with tempfile.TemporaryDirectory(dir=bundle.parent) as home:
                 _haversack(folder, bundle, Path(home), "ingest", str(folder), "--collection", folder.name)
-                _haversack(folder, bundle, Path(home), "pack", "create", folder.name, str(into / f"{folder.name}.haversack"))
+                file = into / f"{folder.name}.haversack"
+                _haversack(folder, bundle, Path(home), "pack", "create", folder.name, str(file), "--key", str(key_file()))
 
     return pack
 
