@@ -119,6 +119,7 @@ def test_collections_and_documents_are_listed_renamed_and_removed(cli: Cli, tmp_
     assert "brief" in [item["name"] for item in cli.lines("collections", "list")]
     [entry] = cli.lines("documents", "ledger", "--collection", "brief")
     assert entry["document"] == "one.pdf"
+    assert cli("documents", "ledger", "--collection", "brief").stdout == "one.pdf  indexed\n"
     cli("documents", "remove", "one.pdf", "--collection", "brief")
     assert cli.lines("documents", "list", "--collection", "brief") == []
     cli("collections", "remove", "brief")

@@ -64,5 +64,5 @@ def _print_collections(library: Shelf, *, as_json: bool) -> None:
 
 def _ledger_line(entry: dict[str, Any]) -> str:
     lines = [f"{printable(entry['document'])}  {entry['status']}" + (f": {entry['reason']}" if entry.get("reason") else "")]
-    lines += [f"    page {unread['page'] or '-'} not read: {unread['reason']}" for unread in entry["pages_unread"]]
+    lines += [f"    page {unread['page'] or '-'} not read: {unread['reason']}" for unread in entry["unread"]]
     return "\n".join(lines)
