@@ -72,7 +72,7 @@ def build(spec: Spec, output: Path, cache: Path, progress: Progress, *, locked: 
             progress.say(f"Making the software for {platform} (a minute the first time)")
         images = tuple(make(spec, platform, cache) for platform in spec.platforms)
         progress.say("Putting the bundle together")
-        packer = make_packs(spec.packs, progress) if spec.packs else None
+        packer = make_packs(spec.packs, created, progress) if spec.packs else None
         assemble(Contents(spec, models, images, created, mark, key), folder / "bundle", folder / "scratch", packer)
         put_in_place(folder / "bundle", output)
     write_lock(next_lock, path)
