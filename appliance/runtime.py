@@ -37,6 +37,8 @@ GUIDE = Path(__file__).resolve().parent / "guide"
 GUIDE_COLLECTION = "guide"
 PACKS = "packs"
 """The folder of the bundle whose packs are opened by themselves."""
+_PATIENCE = 5.0
+"""Seconds that closing waits for a model that is being loaded: all-MiniLM took 0.5 s, a multilingual one 2 s."""
 
 Part = TypeVar("Part")
 
@@ -93,6 +95,7 @@ class Appliance:
         """What will be slow or go wrong on this machine; None until `warm_up` has looked."""
         self.jobs: Jobs | None = Jobs(self.ingest, settings.inbox, after=self._index) if serving else None
         self._closing = threading.Event()
+        self._warming = threading.Thread(target=self._warm_up, name="warm-up", daemon=True)
 
     @property
     def generator_settings(self) -> GeneratorSettings:
@@ -100,7 +103,7 @@ class Appliance:
 
     def warm_up(self) -> None:
         """Load the models in the background, the small one first; failures show in `readiness`."""
-        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+        self._warming.start()
 
     def add_guide(self) -> None:
         """Put the guide into a new library as its first collection; a guide that was removed stays removed."""
@@ -127,6 +130,9 @@ class Appliance:
         if generator is not None:
             generator.close()
         self.sandbox.close()
+        # Python that ends while onnxruntime still loads a model is aborted by it ("terminate called without an active exception").
+        if self._warming.is_alive():
+            self._warming.join(_PATIENCE)
         if isinstance(self.vectors, Vectors):
             self.vectors.close()
         self.library.close()
@@ -135,6 +141,8 @@ class Appliance:
         # What is known at once is said at once: a model that doesn't fit into the memory may never be there.
         self.machine = examine(self.settings, self.manifest, measure=False)
         for load in (self.asker.prepare_search, self.library.check_packs, self.asker.prepare_answers):
+            if self._closing.is_set():
+                return
             try:
                 load()
             except HaversackError:
