@@ -21,6 +21,10 @@ case $(uname -s)-$(uname -m) in
     Darwin-x86_64) platform=macos-x64 ;;
     *) stop "Haversack doesn't run on this machine ($(uname -s), $(uname -m)). Take a laptop with a 64-bit Intel, AMD or ARM processor." ;;
 esac
+# numpy's wheels ask for x86-64-v2, and would end in an illegal instruction.
+if [ "$platform" = linux-x64 ] && [ -r /proc/cpuinfo ] && ! grep -qw sse4_2 /proc/cpuinfo; then
+    stop "This processor is too old for Haversack, which needs one of 2009 or later (with SSE 4.2). Take another laptop."
+fi
 
 portable=${HAVERSACK_PORTABLE:-}
 traceless=

@@ -275,6 +275,13 @@ def test_a_machine_of_another_kind_is_told_so(stick: Stick) -> None:
     is_refused(stick.start(PATH=stub(stick, "uname", "case $1 in -m) echo i686;; *) echo Linux;; esac")), 3, "(Linux, i686)", "64-bit")
 
 
+def test_a_processor_that_is_too_old_is_told_so(stick: Stick) -> None:
+    """Under qemu's `qemu64`, which has no SSE 4.2, numpy ended in an illegal instruction; under `Nehalem` everything ran."""
+    (stick.around / "cpuinfo").write_text("processor : 0\nflags : fpu sse sse2 ht syscall nx lm sse4_1 cx16\n")
+    command = in_own_mounts(f'mount --bind "{stick.around}/cpuinfo" /proc/cpuinfo', stick.command("status"))
+    is_refused(stick.run(command), 3, "too old", "SSE 4.2")
+
+
 # --- what is handed on -------------------------------------------------------------------------------------------------------------
 
 
