@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,17 @@ _GLANCE = 0.05
 class Generator:
     """The bundle's language model. Safe to use from several threads: questions are answered in the order of their arrival."""
 
-    def __init__(self, folder: Path, model: Model, threads: int) -> None:
-        """Nothing is loaded yet: that comes with the first question or `start`. Raises BundleUnreadable on wrong settings."""
+    def __init__(self, folder: Path, model: Model, threads: int, verify: Callable[[], None] = lambda: None) -> None:
+        """Nothing is loaded yet: that comes with the first question or `start`. Raises BundleUnreadable on wrong settings.
+
+        `verify` compares the model's files with the manifest. The caller has done so before; it is done again each time that a child has
+        ended and another is to load them: meanwhile the stick may have been out, and another one in.
+        """
         self.name = model.title
         self.settings: GeneratorSettings = generator_settings(model)
         self._file = folder / self.settings.file
         self._threads = threads
+        self._verify = verify
         self._numbers = itertools.count(1)
         self._turn = threading.Condition()
         self._line: list[int] = []
@@ -193,6 +198,8 @@ class Generator:
             if self._closed:
                 raise GeneratorFailed(detail="Haversack is closing")
             if self._process is None or self._process.ended:
+                if self._process is not None:
+                    self._verify()
                 self._process = ModelProcess(self._file, self.settings.context, self._threads, self._variants[0])
             return self._process
 

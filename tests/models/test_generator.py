@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from appliance.errors import GeneratorFailed, PromptTooLong
-from appliance.manifest import Manifest
+from appliance.errors import BundleAltered, GeneratorFailed, PromptTooLong
+from appliance.manifest import Manifest, verify_model
 from appliance.models.generator import Done, Generator, GeneratorEvent, Message, Piece, Reading, Waiting
 
 SYSTEM = Message("system", "You answer questions from the text.")
@@ -256,6 +257,30 @@ def test_a_reader_who_takes_his_time_keeps_nobody_waiting(shared_generator: Gene
     next(slow)
     assert answer(shared_generator, BRIDGE, max_tokens=2)[1].completion_tokens == 2
     assert told(slow)[1].completion_tokens == 2
+
+
+def test_what_a_new_child_would_load_is_compared_with_the_manifest_again(tmp_path: Path, bundle_root: Path, manifest: Manifest) -> None:
+    """The stick may have been out, and another one in, since the first child was started."""
+    model = manifest.model("generator")
+    file = tmp_path / model.folder / model.settings["file"]
+    file.parent.mkdir(parents=True)
+    shutil.copyfile(bundle_root / model.folder / model.settings["file"], file)
+    carried = replace(manifest, root=tmp_path)
+    generator = Generator(file.parent, model, 2, lambda: verify_model(carried, model))
+    try:
+        answer(generator, BRIDGE)
+        os.kill(child_of(generator), signal.SIGKILL)
+        wait_until(lambda: not generator.ready)
+        answer(generator, BRIDGE)
+        os.kill(child_of(generator), signal.SIGKILL)
+        wait_until(lambda: not generator.ready)
+        with file.open("r+b") as weights:
+            weights.seek(file.stat().st_size // 2)
+            weights.write(bytes(4096))
+        with pytest.raises(BundleAltered, match="altered"):
+            answer(generator, BRIDGE)
+    finally:
+        generator.close()
 
 
 def test_a_killed_child_costs_one_answer(own_generator: Generator) -> None:
