@@ -41,7 +41,15 @@ _COMMANDS = {
         ("macOS", "shasum -a 256 -c SHA256SUMS"),
         ("Linux", "sha256sum -c SHA256SUMS"),
     ),
-    "signature": "minisign -Vm manifest.json -p haversack.pub",
+    # SHA256SUMS itself is unsigned: the second line looks for each of its hashes in the signed manifest, and prints those that aren't there.
+    "signature": (
+        ("minisign -Vm manifest.json -p haversack.pub", "Signature and comment signature verified"),
+        (
+            'grep -v \'  manifest.json\' SHA256SUMS | while read -r hash file; do grep -qF "\\"$hash\\"" manifest.json || echo "$file"; done',
+            "(nothing)",
+        ),
+        ("tail -n 1 haversack.pub | base64 -d | tail -c 32 | sha256sum | cut -c 1-32", "fingerprint"),
+    ),
 }
 # Where the launchers unpack the runtime, and what `config.data_folder` gives.
 _PLACES = {

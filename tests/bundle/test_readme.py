@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import tomllib
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
@@ -15,8 +16,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, sync_playwright
 
-from appliance.manifest import MANIFEST, PUBLIC_KEY, SUMS, Model, Runtime
-from bundle.readme import languages_there, write_readme
+from appliance.manifest import MANIFEST, PUBLIC_KEY, SUMS, Model, Runtime, sha256_of
+from bundle.readme import README, languages_there, write_readme
+from bundle.sign import load_key, write_lists
 
 TEXTS = Path(__file__).resolve().parent.parent.parent / "bundle" / "readme" / "texts"
 LAUNCHERS = ("START-Windows.cmd", "START-macOS.command", "start-linux.sh")
@@ -236,3 +238,31 @@ def test_a_chosen_language_stands_alone(chromium: Browser, tmp_path: Path) -> No
     page.get_by_role("link", name="العربية").click()
     assert [page.locator(f"#{code}").is_visible() for code in ("en", "fr", "ar")] == [False, False, True]
     page.close()
+
+
+def test_the_plain_checks_that_it_shows_find_a_launcher_that_was_exchanged_with_its_sum(tmp_path: Path) -> None:
+    """SHA256SUMS is unsigned: whoever alters a file can alter its line there, and then sha256sum and minisign are both content."""
+    key = load_key(tmp_path / "signing.pem")
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    (stick / "start-linux.sh").write_text("echo honest")
+    written(stick / README, fingerprint=key.public.fingerprint)
+    empty = {"format": 2, "profile": "p", "title": "P", "created": "2026", "languages": [], "tool": {}, "versions": {}, "models": [], "runtimes": []}
+    write_lists(stick, empty, key)
+    block = next(text for pre in tree((stick / README).read_text()).iter(f"{XHTML}pre") if "minisign" in (text := "".join(pre.itertext())))
+    steps = [line for line in block.splitlines() if line and not line.startswith("#")]
+
+    def said(step: str) -> str:
+        return subprocess.run(["sh", "-c", step], cwd=stick, capture_output=True, text=True).stdout.strip()
+
+    assert [said(step).splitlines()[:1] for step in steps] == [
+        ["Signature and comment signature verified"],
+        [],
+        [key.public.fingerprint.replace(" ", "")],
+    ]
+    before = sha256_of(stick / "start-linux.sh")
+    (stick / "start-linux.sh").write_text("echo evil")
+    (stick / SUMS).write_text((stick / SUMS).read_text().replace(before, sha256_of(stick / "start-linux.sh")))
+    assert subprocess.run(["sha256sum", "-c", "--quiet", SUMS], cwd=stick, capture_output=True).returncode == 0
+    assert said(steps[0]).startswith("Signature and comment signature verified")
+    assert said(steps[1]) == "start-linux.sh"
