@@ -20,7 +20,10 @@ from bundle.runtime.platforms import Platform
 # Tests, tools for developers, and what needs libraries that are not carried: readline and gdbm are GPL, Berkeley DB is AGPL.
 _UNUSED = ("test", "distutils", "venv", "idlelib", "tkinter", "turtledemo", "turtle.py", "ensurepip", "lib2to3", "pydoc_data", "__pycache__")
 _PACKAGES = ("site-packages", "dist-packages")
-_UNUSED_MODULES = ("readline", "_gdbm", "_dbm", "_tkinter", "_curses", "_curses_panel", "nis", "_crypt", "ossaudiodev", "_test", "xxlimited", "_xx")
+_UNUSED_MODULES = (
+    *("readline", "_gdbm", "_dbm", "_tkinter", "_curses", "_curses_panel", "nis", "_crypt", "ossaudiodev"),
+    *("_test", "_ctypes_test", "xxlimited", "_xx"),
+)
 # The C library is the target's own: two of them can't live in one process.
 _C_LIBRARY = re.compile(r"(ld-linux.*|linux-vdso|lib(c|m|dl|pthread|rt|util|resolv|nsl|anl|mvec|crypt))\.so.*")
 _GLIBC = re.compile(rb"GLIBC_2\.(\d+)\0")
@@ -113,6 +116,11 @@ def gather_libraries(image: Path) -> tuple[Path, ...]:
     while waiting:
         program = waiting.pop()
         for name, path in _linked(program).items():
+            if path is None:
+                # llama.cpp's processor variants name what lies beside them, and find it only when that is loaded already.
+                if (program.parent / name).is_file():
+                    _point(program, program.parent)
+                continue
             if _C_LIBRARY.fullmatch(name) or (path.is_relative_to(image) and path.parent != home):
                 continue
             needs.setdefault(program, set()).add(name)
@@ -137,12 +145,13 @@ def _is_elf(path: Path) -> bool:
         return file.read(4) == b"\x7fELF"
 
 
-def _linked(program: Path) -> dict[str, Path]:
-    """The libraries that the system's loader finds for it, by name."""
+def _linked(program: Path) -> dict[str, Path | None]:
+    """The libraries that the system's loader finds for it, by name; None for those it doesn't find."""
     # Asking the loader runs nothing of the program's own; LD_LIBRARY_PATH would change what is found.
     environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
     said = subprocess.run(["ldd", str(program)], capture_output=True, text=True, env=environment, check=False).stdout
-    return {match[1]: Path(match[2]) for match in re.finditer(r"^\s*(\S+) => (/\S+) ", said, re.MULTILINE)}
+    found = re.finditer(r"^\s*(\S+) => (?:(/\S+) |not found)", said, re.MULTILINE)
+    return {match[1]: Path(match[2]) if match[2] else None for match in found}
 
 
 def _point(program: Path, home: Path) -> None:

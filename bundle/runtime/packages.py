@@ -26,6 +26,8 @@ _UNUSED_PATHS = (
 )
 _UNUSED_FILES = (
     *("*.pyi", "*.pxd", "*.pyx", "*.h", "*.hpp", "*.c", "*.cpp", "*.a", "*.cmake", "*.pc"),
+    # numpy's tests; onnxruntime for C programs: the binding holds all of it once more.
+    *("_*_tests.*.so", "_*_tests.*.pyd", "libonnxruntime.so.*"),
     *("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"),
 )
 
