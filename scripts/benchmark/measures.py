@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -180,11 +181,12 @@ def _row(what: str, unit: str, ours: Sequence[float], theirs: Sequence[float], t
 
 
 def _serve(home: Path, port: int) -> list[str]:
-    return ["-m", "appliance.cli", "serve", "--home", str(home), "--port", str(port)]
+    return [sys.executable, "-m", "appliance.cli", "serve", "--home", str(home), "--port", str(port)]
 
 
 def _plain(bench: Bench, port: int, folder: str = "chroma") -> list[str]:
-    return ["-m", "scripts.reference_pipeline", "--folder", str(bench.work / folder), "--models", str(bench.models), "--port", str(port)]
+    store = str(bench.work / folder)
+    return [sys.executable, "-m", "scripts.reference_pipeline", "--folder", store, "--models", str(bench.models), "--port", str(port)]
 
 
 def _post(port: int, path: str, question: str) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -73,13 +74,14 @@ class Side:
 
 
 class Server:
-    """A server's process, from its start; `seconds` since then."""
+    """A server's process, from its start; `seconds` since then. `variables` is its whole environment: a user's, unless told."""
 
-    def __init__(self, command: list[str], log: Path) -> None:
+    def __init__(self, command: Sequence[str], log: Path, variables: Mapping[str, str] | None = None) -> None:
         self._log = log
+        variables = environment() if variables is None else variables
         with log.open("a") as errors:
             self.started = time.perf_counter()
-            self.process = subprocess.Popen([sys.executable, *command], stdout=errors, stderr=errors, env=environment(), start_new_session=True)
+            self.process = subprocess.Popen(command, stdout=errors, stderr=errors, env=variables, start_new_session=True)
 
     @property
     def seconds(self) -> float:

@@ -28,7 +28,7 @@ def test_the_table_says_what_was_reached_and_by_how_much() -> None:
     assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == ["Process start to page answering", "0.50 s", "10.00 s", "20.0×", "≥ 8×", "yes"]
     assert [cell.strip() for cell in lines[3].split("|")[4:-1]] == ["2.0×", "≥ 3×", "NO"]
     assert [cell.strip() for cell in lines[4].split("|")[2:-1]] == ["300 MB", "1,200 MB", "0.25×", "≤ 0.6×", "yes"]
-    assert [cell.strip() for cell in lines[5].split("|")[4:-1]] == ["", "≤ 30 ms", "yes"]
+    assert [cell.strip() for cell in lines[5].split("|")[4:-1]] == ["0.13×", "≤ 30 ms", "yes"]
 
 
 def test_the_report_names_what_was_missed_and_the_machine() -> None:
