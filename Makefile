@@ -37,7 +37,7 @@ system: # what the tests need of Debian: a browser; a tracer and name spaces; fi
 	[ -z "$$missing" ] || { as_root=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
 	  $$as_root apt-get update -qq && $$as_root apt-get install -qq -y $$missing; }
 
-bench: bundle .venv/.ready-test ## measure against the plain pipeline and write docs/benchmarks.md
+bench: bundle system .venv/.ready-test ## measure against the plain pipeline and write docs/benchmarks.md
 	$(BIN)/python -m scripts.benchmark
 
 evaluate: bundle .venv/.ready-test ## measure quality on DATA=folder and write docs/evaluation.md
