@@ -26,7 +26,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 from appliance import minisign
 from appliance.errors import BundleAltered, BundleMissing, BundleUnreadable, ModelMissing
@@ -42,9 +42,8 @@ LISTS = (MANIFEST, SIGNATURE, SUMS)
 DATA = "data"
 """The user's own folder on the stick."""
 SUCCESSOR = ".new"
-_BLOCK = 1 << 20
-# What operating systems leave on a stick without being asked.
-DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "System Volume Information", ".Trashes", ".fseventsd", ".Spotlight-V100"})
+LARGEST_LIST = 16 << 20
+"""Bytes: a manifest of 60 files has 30 kB, one of 20,000 would have 8 MB."""
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 
 
@@ -119,14 +118,6 @@ class Manifest:
         return self.root / model.folder
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A file that isn't as the manifest says."""
-
-    path: str
-    state: Literal["missing", "altered", "extra"]
-
-
 def read_manifest(root: Path) -> Manifest:
     """The manifest of the bundle at `root`, its signature checked first against the bundle's own public key.
 
@@ -151,19 +142,26 @@ def signed_files(root: Path, signer: PublicKey | None) -> frozenset[str]:
 
 def _signed(root: Path) -> Iterator[tuple[bytes, PublicKey]]:
     """Each manifest with the key that signed it, the plain names first."""
-    keys = [key for name in (PUBLIC_KEY, PUBLIC_KEY + SUCCESSOR) if (key := _read_key(root / name))]
-    signatures = [(root / name).read_bytes() for name in (SIGNATURE, SIGNATURE + SUCCESSOR) if (root / name).is_file()]
+    keys = [key for name in (PUBLIC_KEY, PUBLIC_KEY + SUCCESSOR) if (key := read_key(root / name))]
+    signatures = [read_list(root / name) for name in (SIGNATURE, SIGNATURE + SUCCESSOR) if (root / name).is_file()]
     for name in (MANIFEST, MANIFEST + SUCCESSOR):
-        content = (root / name).read_bytes() if (root / name).is_file() else b""
+        content = read_list(root / name) if (root / name).is_file() else b""
         for signature in signatures:
             for key in keys:
-                if content and _fits(content, signature, key):
+                if content and fits(content, signature, key):
                     yield content, key
+
+
+def read_list(path: Path) -> bytes:
+    """One of the lists, a signature or a key; empty where it is larger than any list is, which nothing that is read so can be. Raises OSError."""
+    with path.open("rb") as stream:
+        content = stream.read(LARGEST_LIST + 1)
+    return content if len(content) <= LARGEST_LIST else b""
 
 
 def _fault(root: Path) -> BundleAltered:
     """Why no manifest and signature fit each other, naming the file at fault as well as can be known."""
-    if not any(_read_key(root / name) for name in (PUBLIC_KEY, PUBLIC_KEY + SUCCESSOR)):
+    if not any(read_key(root / name) for name in (PUBLIC_KEY, PUBLIC_KEY + SUCCESSOR)):
         return BundleAltered(path=PUBLIC_KEY, state="altered" if (root / PUBLIC_KEY).exists() else "missing")
     if not any((root / name).is_file() for name in (SIGNATURE, SIGNATURE + SUCCESSOR)):
         return BundleAltered(path=SIGNATURE, state="missing")
@@ -172,21 +170,23 @@ def _fault(root: Path) -> BundleAltered:
 
 def _culprit(root: Path) -> str:
     """Which of manifest and signature was altered, as SHA256SUMS knows it."""
-    sums = _parse_sums((root / SUMS).read_bytes() if (root / SUMS).is_file() else None) or {}
+    sums = parse_sums(read_list(root / SUMS) if (root / SUMS).is_file() else None) or {}
     for name in (MANIFEST, SIGNATURE):
-        if (root / name).is_file() and name in sums and sha256_of(root / name) != sums[name]:
+        if (root / name).is_file() and name in sums and hashlib.sha256(read_list(root / name)).hexdigest() != sums[name]:
             return name
     return SIGNATURE if sums else MANIFEST
 
 
-def _read_key(path: Path) -> PublicKey | None:
+def read_key(path: Path) -> PublicKey | None:
+    """The public key in that file; None where it holds none."""
     try:
-        return minisign.parse_key(path.read_text(encoding="ascii"))
+        return minisign.parse_key(read_list(path).decode("ascii"))
     except (OSError, ValueError, BadSignature):
         return None
 
 
-def _fits(content: bytes, signature: bytes, key: PublicKey) -> bool:
+def fits(content: bytes, signature: bytes, key: PublicKey) -> bool:
+    """Whether the signature is `key`'s over `content`."""
     try:
         minisign.verify(hashlib.blake2b(content).digest(), signature.decode("utf-8"), key)
     except (BadSignature, UnicodeDecodeError):
@@ -197,7 +197,7 @@ def _fits(content: bytes, signature: bytes, key: PublicKey) -> bool:
 def parse_manifest(root: Path, content: bytes, signer: PublicKey | None = None) -> Manifest:
     try:
         data = json.loads(content)
-        if data["format"] != FORMAT:
+        if _count(data["format"]) != FORMAT:
             raise ValueError(f"format {data['format']}, this Haversack knows {FORMAT}")
         manifest = Manifest(
             root=root,
@@ -212,7 +212,7 @@ def parse_manifest(root: Path, content: bytes, signer: PublicKey | None = None) 
                 Model(m["role"], m["id"], m["title"], m["folder"], m["licence"], dict(m["source"]), dict(m["settings"])) for m in data["models"]
             ),
             runtimes=tuple(
-                Runtime(r["platform"], r["archive"], r["provider"], r["python"], r["libc"], bool(r["tested"]), int(r["unpacked"]))
+                Runtime(r["platform"], r["archive"], r["provider"], r["python"], r["libc"], bool(r["tested"]), _count(r["unpacked"]))
                 for r in data["runtimes"]
             ),
             guide=bool(data.get("guide", True)),
@@ -228,115 +228,24 @@ def parse_manifest(root: Path, content: bytes, signer: PublicKey | None = None) 
 
 def _file(entry: Mapping[str, Any]) -> BundleFile:
     return BundleFile(
-        entry["path"],
-        int(entry["size"]),
-        entry["sha256"],
-        entry["role"],
+        str(entry["path"]),
+        _count(entry["size"]),
+        str(entry["sha256"]),
+        str(entry["role"]),
         str(entry.get("platform", "")),
         str(entry.get("licence", "")),
         str(entry.get("source", "")),
     )
 
 
-def verify_model(manifest: Manifest, model: Model) -> None:
-    """Check every file of one model by size and sha256, before a loader opens it. Raises BundleAltered."""
-    own = [file for file in manifest.files if PurePosixPath(file.path).is_relative_to(model.folder)]
-    if not own:
-        raise ModelMissing(path=manifest.root, role=model.role)
-    for file in own:
-        state = _state(manifest.root, file)
-        if state:
-            raise BundleAltered(path=file.path, state=state)
+def _count(value: object) -> int:
+    """A number of bytes, or of a format: true, 2.0 and 1e999 are JSON too, and none. Raises ValueError."""
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError(f"{value!r} is no whole number")
+    return value
 
 
-def differences(root: Path) -> tuple[Difference, ...]:
-    """Every file of the bundle that is missing, altered or extra, the lists and the signature included, sorted by path.
-
-    Reads every byte. Raises BundleMissing where there is neither manifest nor SHA256SUMS, or BundleUnreadable where neither can be read.
-    """
-    content = (root / MANIFEST).read_bytes() if (root / MANIFEST).is_file() else None
-    raw = (root / SUMS).read_bytes() if (root / SUMS).is_file() else None
-    if content is None and raw is None:
-        raise BundleMissing(path=root)
-    found = {Difference(name, "altered") for name in LISTS if (root / name).is_symlink()}
-    sums = _parse_sums(raw)
-    if sums is None:
-        found.add(Difference(SUMS, "missing" if raw is None else "altered"))
-    manifest: Manifest | None = None
-    try:
-        if content is None:
-            found.add(Difference(MANIFEST, "missing"))
-        else:
-            manifest = parse_manifest(root, content)
-    except BundleUnreadable:
-        found.add(Difference(MANIFEST, "altered"))
-    if content is not None and sums is not None:
-        found |= {Difference(name, "altered") for name in _disagree(sums, content, manifest)}
-    found |= set(_signature_faults(root, content, sums))
-    if manifest is not None:
-        listed = list(manifest.files)
-    elif sums is not None:
-        listed = [BundleFile(path, -1, digest, "") for path, digest in sums.items() if path not in LISTS]
-    else:
-        raise BundleUnreadable(path=root, detail="neither it nor SHA256SUMS is as it was written")
-    for file in listed:
-        state = _state(root, file)
-        if state:
-            found.add(Difference(file.path, state))
-    known = {file.path for file in listed} | set(LISTS)
-    found |= {Difference(path, "extra") for path in files_under(root) if path not in known}
-    return tuple(sorted(found, key=lambda item: (item.path, item.state)))
-
-
-def _disagree(sums: Mapping[str, str], content: bytes, manifest: Manifest | None) -> Iterator[str]:
-    """Which of the manifest and SHA256SUMS was altered, where the one doesn't say what the other does."""
-    told, actual = sums.get(MANIFEST), hashlib.sha256(content).hexdigest()
-    if told is None or SIGNATURE not in sums:
-        yield SUMS
-    elif told != actual:
-        yield _liar(told, actual, MANIFEST)
-    elif manifest is not None and {path: digest for path, digest in sums.items() if path not in LISTS} != {f.path: f.sha256 for f in manifest.files}:
-        yield SUMS
-
-
-def _signature_faults(root: Path, content: bytes | None, sums: Mapping[str, str] | None) -> Iterator[Difference]:
-    """What is wrong with the signature: missing, not the one that was listed, or not fitting a manifest that is as it was listed."""
-    if not (root / SIGNATURE).is_file():
-        yield Difference(SIGNATURE, "missing")
-        return
-    signature = (root / SIGNATURE).read_bytes()
-    told, actual = (sums or {}).get(SIGNATURE), hashlib.sha256(signature).hexdigest()
-    if told is not None and told != actual:
-        yield Difference(_liar(told, actual, SIGNATURE), "altered")
-    elif content is not None and (sums is None or sums.get(MANIFEST) == hashlib.sha256(content).hexdigest()):
-        key = _read_key(root / PUBLIC_KEY)
-        if key is not None and not _fits(content, signature, key):
-            yield Difference(SIGNATURE, "altered")
-
-
-def _liar(told: str, actual: str, name: str) -> str:
-    """Another file has quite another hash; a hash that is nearly right was itself damaged."""
-    return SUMS if sum(one != other for one, other in zip(told, actual, strict=True)) < 16 else name
-
-
-def sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _state(root: Path, file: BundleFile) -> Literal["missing", "altered"] | None:
-    path = root / file.path
-    if path.is_symlink() or not path.is_file():
-        return "altered" if path.is_symlink() else "missing"
-    if file.size >= 0 and path.stat().st_size != file.size:
-        return "altered"
-    return None if sha256_of(path) == file.sha256 else "altered"
-
-
-def _parse_sums(content: bytes | None) -> dict[str, str] | None:
+def parse_sums(content: bytes | None) -> dict[str, str] | None:
     """Path → sha256, or None where the list isn't exactly as it was written."""
     sums: dict[str, str] = {}
     try:
@@ -350,16 +259,6 @@ def _parse_sums(content: bytes | None) -> dict[str, str] | None:
     except ValueError:
         return None
     return None if end else sums
-
-
-def files_under(root: Path) -> Iterator[str]:
-    """Every file below `root` but the user's own folder and what operating systems drop."""
-    for path in root.rglob("*"):
-        parts = path.relative_to(root).parts
-        if parts[0] == DATA or any(part in DROPPINGS or part.startswith("._") for part in parts):
-            continue
-        if path.is_symlink() or not path.is_dir():
-            yield "/".join(parts)
 
 
 def _refuse_unsafe(path: str) -> None:

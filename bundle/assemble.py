@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from appliance.durable import sha256_of
 from appliance.errors import BundleError
-from appliance.manifest import FORMAT, BundleFile, Model, Runtime, differences, read_manifest, sha256_of
+from appliance.integrity import differences
+from appliance.manifest import FORMAT, BundleFile, Model, Runtime, read_manifest
 from appliance.minisign import PublicKey, SecretKey
 from bundle import TOOL, VERSION
 from bundle.errors import SourceAltered

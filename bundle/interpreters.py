@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from appliance.manifest import sha256_of
+from appliance.durable import sha256_of
 from bundle.progress import Progress
 from bundle.sources import safe_name
 from bundle.spec import Spec

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from appliance.durable import sha256_of
 from appliance.errors import BadRequest, NoSuchPath
-from appliance.manifest import sha256_of
 from bundle.licences import accepted_ids
 from bundle.spec import (
     FILESYSTEMS,

@@ -19,7 +19,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from appliance.manifest import Model, sha256_of
+from appliance.durable import sha256_of
+from appliance.manifest import Model
 from bundle.errors import CannotPrepare, ParityFailed
 from bundle.parity_texts import TEXTS
 from bundle.sources import Fetched

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from appliance import minisign
-from appliance.manifest import LISTS, MANIFEST, PUBLIC_KEY, SIGNATURE, SUMS, sha256_of
+from appliance.durable import sha256_of
+from appliance.manifest import LISTS, MANIFEST, PUBLIC_KEY, SIGNATURE, SUMS
 from appliance.minisign import BadSignature, SecretKey
 from bundle.errors import KeyUnusable
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.manifest import Manifest, read_manifest, verify_model
+from appliance.integrity import verify_model
+from appliance.manifest import Manifest, read_manifest
 from appliance.models.embedder import Embedder
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,11 +15,13 @@ ALLOWED = {
     "documents": set(),
     "errors": set(),
     "sentences": set(),
+    "durable": {"errors"},
     "config": {"errors", "manifest"},
-    "minisign": set(),
+    "minisign": {"durable"},
     "manifest": {"errors", "minisign"},
-    "trust": {"errors", "manifest", "minisign"},
-    "carrying": {"errors", "manifest", "minisign"},
+    "integrity": {"durable", "errors", "manifest"},
+    "trust": {"durable", "errors", "manifest", "minisign"},
+    "carrying": {"durable", "errors", "integrity", "manifest", "minisign"},
     "offline": {"errors"},
     "library": VALUES,
     # Models know the manifest's entry that describes them: the seam between build time and run time.
@@ -31,7 +33,7 @@ ALLOWED = {
     "machine": VALUES | {"config", "manifest", "models", "carrying"},
     # A pack is read by the library's code; embedding one again needs the splitter; `carrying` knows how large a file its disk takes.
     "packs": VALUES | {"library", "models", "ingest", "minisign", "carrying"},
-    "runtime": VALUES | {"config", "manifest", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs"},
+    "runtime": VALUES | {"config", "manifest", "integrity", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs"},
 }
 EVERYTHING = {*ALLOWED, "web", "commands", "cli"}
 ONE_IMPORTER = {
@@ -93,7 +95,7 @@ def test_imports_in_the_appliance_go_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules("bundle"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_builder_uses_only_the_contract_with_the_appliance(path: Path) -> None:
-    rooms = ("manifest", "minisign", "errors", "carrying", "models.embedder", "__version__")
+    rooms = ("manifest", "integrity", "durable", "minisign", "errors", "carrying", "models.embedder", "__version__")
     allowed = tuple(f"appliance.{room}" for room in rooms)
     for name in imports(path):
         assert not name.startswith("appliance.") or name.startswith(allowed), f"{path} imports {name}"

@@ -31,7 +31,8 @@ for name in BUILD_TIME:
 
 EMBED = """
 from pathlib import Path
-from appliance.manifest import read_manifest, verify_model
+from appliance.integrity import verify_model
+from appliance.manifest import read_manifest
 from appliance.models.embedder import Embedder
 
 manifest = read_manifest(Path(sys.argv[1]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from appliance.carrying.meter import Add
+from appliance.durable import sync
 from appliance.errors import BundleAltered, StickFailing, TargetRefused
 from appliance.manifest import SUCCESSOR, BundleFile
 
@@ -144,29 +144,6 @@ def put(root: Path, name: str, content: bytes) -> None:
 def replace(root: Path, name: str) -> None:
     """NAME.new becomes NAME in one step. The folder is the caller's to sync."""
     os.replace(plain(root, name + SUCCESSOR), plain(root, name))
-
-
-def sync(handle: int) -> None:
-    """Down to the medium; macOS's own fsync ends in the drive's memory."""
-    if sys.platform == "darwin":
-        import fcntl
-
-        with suppress(OSError):  # not every file system there knows it
-            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
-            return
-    os.fsync(handle)
-
-
-def sync_folder(folder: Path) -> None:
-    """Renames are on the disk after this, where the system syncs folders at all (Windows doesn't)."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some file systems in user space refuse it, and have nothing to sync
-            sync(handle)
-    finally:
-        os.close(handle)
 
 
 def plain(root: Path, name: str) -> Path:

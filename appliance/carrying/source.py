@@ -11,7 +11,8 @@ from typing import IO, Protocol
 from appliance import minisign
 from appliance.carrying.meter import Meter
 from appliance.errors import BundleAltered
-from appliance.manifest import MANIFEST, SIGNATURE, SUMS, BundleFile, Manifest, differences, parse_manifest, read_manifest
+from appliance.integrity import differences
+from appliance.manifest import MANIFEST, SIGNATURE, SUMS, BundleFile, Manifest, parse_manifest, read_list, read_manifest
 from appliance.minisign import BadSignature, PublicKey
 
 
@@ -64,7 +65,7 @@ def open_folder(root: Path) -> Folder:
     key = read_manifest(root).signer
     assert key is not None  # `read_manifest` gives only what a key has signed
     try:
-        content, signature = (root / MANIFEST).read_bytes(), (root / SIGNATURE).read_bytes()
+        content, signature = read_list(root / MANIFEST), read_list(root / SIGNATURE)
     except FileNotFoundError as error:  # a stick whose first copy, or whose update, was interrupted
         raise BundleAltered(path=MANIFEST, state="missing") from error
     return Folder(signed_manifest(root, content, signature, key), lists_of(root, content, signature))

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import compileall
 import hashlib
 import json
 import platform as this_platform
-import py_compile
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.manifest import sha256_of
+from appliance.durable import sha256_of
 from bundle.errors import RuntimeIncomplete
 from bundle.interpreters import archive_name
 from bundle.plan import RuntimePlan
 from bundle.runtime import packages
 from bundle.runtime.archive import folder_size, pack
+from bundle.runtime.bytecode import compile_folder
 from bundle.runtime.interpreter import Interpreter, archived_interpreter, gather_libraries, host_interpreter, oldest_libc, place
 from bundle.runtime.platforms import PLATFORMS, Platform
 from bundle.software import Software, interpreter, native, software_in
 from bundle.spec import Spec, host_platform
 
-RECIPE = 5
+RECIPE = 6
 """Grows when the same parts would make another image."""
 _ABOUT = 120_000_000
 """Bytes of an archive that was not made yet: linux-x64 with CPython 3.11 came to this."""
@@ -115,7 +114,8 @@ def _fill(made: Parts, image: Path) -> tuple[str, tuple[Software, ...]]:
     if made.provider != "system":
         software += (interpreter(image / "python", python.version, target.name),)
     packages.trim(site)
-    if python.file is None and made.provider == "host":
+    # An archive's interpreter brings its own; llama.cpp's libgomp is on no bare system.
+    if made.provider != "system" and target.name == host_platform():
         software += native(gather_libraries(image), target.name)
     _compile(image, python.minor)
     libc = oldest_libc(image)
@@ -125,11 +125,9 @@ def _fill(made: Parts, image: Path) -> tuple[str, tuple[Software, ...]]:
 
 
 def _compile(image: Path, minor: str) -> None:
-    """Bytecode beforehand: the first start is then as quick as the others. FAT's coarse times would outdate it, so times don't count."""
-    if minor != ".".join(this_platform.python_version_tuple()[:2]):
-        return  # another version's bytecode is not ours to make; it is made at the first start there
-    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    compileall.compile_dir(str(image), quiet=2, stripdir=str(image), invalidation_mode=mode, workers=0)
+    """Bytecode, where this machine's Python makes what the image's reads."""
+    if minor == ".".join(this_platform.python_version_tuple()[:2]):
+        compile_folder(image)  # another version's is made there, at the first start
 
 
 def _provider(spec: Spec, name: str) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.manifest import sha256_of
+from appliance.durable import sha256_of
 from bundle.errors import SourceAltered, SourceMissing, SourceUnsafe
 from bundle.sources import Download, Fetched, Report, Resolved, SourceFile, carried, is_notice, safe_name
 from bundle.spec import FolderSource, Item

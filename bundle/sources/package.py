@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from appliance.manifest import sha256_of
+from appliance.durable import sha256_of
 from bundle.errors import SourceAltered, SourceMissing, SourceUnreachable, SourceUnsafe
 from bundle.sources import Download, Fetched, Report, Resolved, SourceFile, Stopped, carried, safe_name, scratch
 from bundle.sources.store import held

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from appliance.carrying.carry import missing_files
 from appliance.carrying.copy import BLOCK
@@ -18,6 +14,7 @@ from appliance.carrying.filesystem import filesystem_of
 from appliance.carrying.meter import Meter, size_text
 from appliance.carrying.source import Folder
 from appliance.carrying.target import Terms, check_succession
+from appliance.durable import writing_durably
 from appliance.errors import NotADelta, TargetRefused, TargetTooSmall, TooLargeForStick
 from appliance.manifest import MANIFEST, SIGNATURE, Manifest, parse_manifest, read_manifest
 
@@ -25,7 +22,6 @@ _MOMENT = (1980, 1, 1, 0, 0, 0)
 """The same bundles make the same delta, byte for byte."""
 _OVERHEAD = 512
 """Bytes of a zip for each member, at the most: its name comes twice."""
-_PARTIAL = ".part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ def make_delta(old: Manifest, new: Folder, file: Path, terms: Terms, meter: Mete
     _check_room(file, size)
     new.verify(meter)
     meter.say(f"Writing {file}")
-    with _under_its_name_when_whole(file) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+    with writing_durably(file) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(_member(NOTE, 0), json.dumps(note, indent=1) + "\n")
         for name in (MANIFEST, SIGNATURE):
             archive.writestr(_member(name, 0), new.lists[name])
@@ -87,16 +83,3 @@ def _check_room(file: Path, size: int) -> None:
     if disk.takes(size) > disk.free:
         name = disk.name or "its file system"
         raise TargetTooSmall(path=file.parent, free=size_text(disk.free), needed=size_text(size), name=name, cluster=size_text(disk.cluster))
-
-
-@contextmanager
-def _under_its_name_when_whole(file: Path) -> Iterator[IO[bytes]]:
-    partial = file.with_name(file.name + _PARTIAL)
-    try:
-        with partial.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)

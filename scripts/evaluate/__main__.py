@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 from appliance.answer.pipeline import Asker
+from appliance.integrity import verify_model
 from appliance.library.store import Library
 from appliance.library.vectors import ExactVectors
-from appliance.manifest import Manifest, read_manifest, verify_model
+from appliance.manifest import Manifest, read_manifest
 from appliance.models.embedder import Embedder
 from appliance.models.generator import Generator
 from scripts.evaluate.corpora import Asked, Remembering, gold_places, ingest_judged, ingest_squad, judged, squad, squad_paragraphs

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.manifest import differences, read_manifest
+from appliance.integrity import differences
+from appliance.manifest import read_manifest
 from bundle import staging as module
 from bundle.assemble import Contents, Packer, assemble, now, recipe, up_to_date
 from bundle.errors import BuildBusy, FileTooLarge, OutputRefused, SourceAltered

@@ -11,7 +11,8 @@ from typing import Any
 import numpy
 import pytest
 
-from appliance.manifest import differences, read_manifest, verify_model
+from appliance.integrity import differences, verify_model
+from appliance.manifest import read_manifest
 from appliance.models.embedder import Embedder
 from bundle import TOOL
 from bundle.build import build

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.manifest import differences
+from appliance.integrity import differences
 from bundle.build import build
 from bundle.errors import LicenceRefused, LicenceTextMissing, LockDisagrees
 from bundle.lock import lock_path, read_lock

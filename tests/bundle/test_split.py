@@ -9,7 +9,8 @@ import gguf
 import numpy
 import pytest
 
-from appliance.manifest import Manifest, sha256_of
+from appliance.durable import sha256_of
+from appliance.manifest import Manifest
 from appliance.models.engine import Engine
 from appliance.models.template import Part
 from bundle.errors import FileTooLarge

@@ -11,7 +11,8 @@ import pytest
 
 from appliance.cli import main as haversack
 from appliance.commands.updating import Lines
-from appliance.manifest import differences, read_manifest
+from appliance.integrity import differences
+from appliance.manifest import read_manifest
 from appliance.trust import trust
 from bundle.cli import main
 from bundle.stick.commands import place

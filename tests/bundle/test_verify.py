@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import BundleAltered, BundleMissing, BundleUnreadable
-from appliance.manifest import Difference, differences, read_manifest
+from appliance.integrity import Difference, differences, verify_model
+from appliance.manifest import LARGEST_LIST, Model, read_manifest
 from appliance.minisign import load_key, parse_key
 from bundle.cli import main
 from bundle.sign import write_lists
@@ -90,6 +92,42 @@ def test_a_link_is_not_the_file(root: Path, tmp_path: Path, name: str) -> None:
     assert differences(root) == (Difference(name, "altered"),)
 
 
+def test_a_folder_that_is_a_link_is_not_the_folder(root: Path, tmp_path: Path) -> None:
+    """What it leads to can be another file between the check and the loading."""
+    manifest = read_manifest(root)
+    model = Model("generator", "a", "A", "models/a", "MIT", {}, {})
+    verify_model(manifest, model)
+    (root / "models").rename(tmp_path / "elsewhere")
+    (root / "models").symlink_to(tmp_path / "elsewhere")
+    assert {Difference(name, "altered") for name in FILES if name.startswith("models/")} <= set(differences(root))
+    with pytest.raises(BundleAltered, match=r"models/a/one\.gguf"):
+        verify_model(manifest, model)
+
+
+@pytest.mark.parametrize("size", ["1e999", "-1e999", "NaN", "300.0", "true", "-1", "1" + "0" * 400, '"300"', "null", "[]"])
+def test_a_size_that_is_no_whole_number_is_the_manifest_s_fault(root: Path, size: str) -> None:
+    (root / "manifest.json").write_text((root / "manifest.json").read_text().replace('"size": 300', f'"size": {size}'))
+    assert Difference("manifest.json", "altered") in differences(root)
+
+
+def test_a_list_larger_than_any_is_not_read_into_memory(root: Path) -> None:
+    for name in LISTS:
+        content = (root / name).read_bytes()
+        os.truncate(root / name, 1 << 40)  # sparse; more than any machine's memory
+        assert Difference(name, "altered") in differences(root)
+        if name != "SHA256SUMS":
+            with pytest.raises(BundleAltered):
+                read_manifest(root)
+        (root / name).write_bytes(content)
+    assert differences(root) == ()
+
+
+def test_a_manifest_larger_than_any_is_not_parsed_whoever_signed_it(root: Path, tmp_path: Path) -> None:
+    write_lists(root, {**EMPTY, "versions": {"x": "y" * LARGEST_LIST}}, load_key(tmp_path / "signing.pem"))
+    with pytest.raises(BundleAltered, match=r"manifest\.json"):
+        read_manifest(root)
+
+
 def test_extra_files_are_named(root: Path) -> None:
     (root / "models" / "a" / "run.py").write_text("evil")
     (root / ".hidden").write_text("evil")
@@ -150,6 +188,8 @@ def test_the_users_folder_and_what_systems_drop_are_not_extra(root: Path) -> Non
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text("x")
     assert differences(root) == ()
+    (root / "desktop.ini").write_text("[.ShellClassInfo]")  # Windows does what it says
+    assert differences(root) == (Difference("desktop.ini", "extra"),)
 
 
 def test_paths_that_lead_out_are_not_followed(root: Path) -> None:

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.carrying.meter import Add
-from appliance.manifest import LISTS, Manifest, files_under, read_manifest, sha256_of
+from appliance.durable import sha256_of
+from appliance.integrity import files_under
+from appliance.manifest import LISTS, Manifest, read_manifest
 from appliance.minisign import SecretKey, load_key
 from bundle.sign import write_lists
 

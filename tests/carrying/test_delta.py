@@ -17,7 +17,8 @@ from appliance.carrying.delta import NOTE
 from appliance.carrying.source import open_folder
 from appliance.carrying.target import Terms
 from appliance.errors import BundleMissing, BundleOlder, BundleOther, BundleUnreadable, DeltaUnfit, NotADelta, StickError
-from appliance.manifest import MANIFEST, SIGNATURE, differences, read_manifest
+from appliance.integrity import differences
+from appliance.manifest import MANIFEST, SIGNATURE, read_manifest
 from appliance.minisign import SecretKey
 from bundle.stick.delta import make_delta, read_old
 from tests.carrying import making

@@ -21,7 +21,8 @@ from appliance.carrying.carry import update, write
 from appliance.carrying.delta import NOTE
 from appliance.carrying.source import open_folder
 from appliance.carrying.target import Terms
-from appliance.manifest import MANIFEST, SUCCESSOR, differences, read_manifest
+from appliance.integrity import differences
+from appliance.manifest import MANIFEST, SUCCESSOR, read_manifest
 from appliance.minisign import SecretKey
 from bundle.stick.delta import make_delta, read_old
 from tests.carrying import making

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.manifest import SUMS, sha256_of
+from appliance.durable import sha256_of
+from appliance.manifest import SUMS
 from bundle.runtime.archive import named_by_content, pack
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

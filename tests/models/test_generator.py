@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from appliance.errors import BundleAltered, GeneratorFailed, PromptTooLong
-from appliance.manifest import Manifest, verify_model
+from appliance.integrity import verify_model
+from appliance.manifest import Manifest
 from appliance.models.generator import Done, Generator, GeneratorEvent, Message, Piece, Reading, Waiting
 
 SYSTEM = Message("system", "You answer questions from the text.")

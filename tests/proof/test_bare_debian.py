@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from appliance.manifest import differences, read_manifest
+from appliance.integrity import differences
+from appliance.manifest import read_manifest
 from bundle.cli import main as haversack_bundle
 from tests.images import MIB, exfat_image, fat_image
 from tests.offline.test_journey import INET, calls
