@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from appliance.carrying import copy
@@ -21,11 +22,14 @@ from appliance.carrying.copy import Reading, read_back
 from appliance.carrying.delta import open_delta
 from appliance.carrying.filesystem import filesystem_of
 from appliance.carrying.meter import Meter, files_text, size_text
-from appliance.carrying.names import PREDECESSOR, check_names
-from appliance.carrying.source import Source, open_folder
+from appliance.carrying.names import PREDECESSOR, check_names, is_users_own
+from appliance.carrying.source import Source, open_folder, signed_manifest
 from appliance.carrying.target import Terms, bundle_there, check_place, check_space, check_target, held
-from appliance.errors import BundleUnreadable, DeltaUnfit, NoSuchPath, TargetRefused
-from appliance.manifest import DATA, LISTS, MANIFEST, SIGNATURE, SUCCESSOR, SUMS, BundleFile, Manifest, files_under, parse_manifest, sha256_of
+from appliance.durable import sha256_of, sync_folder
+from appliance.errors import BundleAltered, BundleUnreadable, DeltaUnfit, NameUnfit, NoSuchPath, TargetRefused
+from appliance.integrity import files_under
+from appliance.manifest import LISTS, MANIFEST, PUBLIC_KEY, SIGNATURE, SUCCESSOR, SUMS, BundleFile, Manifest, read_key, read_list
+from appliance.minisign import PublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def carry(source: Source, root: Path, terms: Terms, meter: Meter) -> Carried:
         source.verify(meter)
         if there:
             _settle(root, there)
-        tidy = _Tidy(root)
+        tidy = _Tidy(root, _trusted_in_notes(source, there, terms, root))
         tidy.forget_the_interrupted(manifest, there)
         missing = _missing(source, root, meter)
         readings: set[Reading] = set()
@@ -83,9 +87,9 @@ def carry(source: Source, root: Path, terms: Terms, meter: Meter) -> Carried:
             check_space(root, missing, source.lists)
             for name, content in source.lists.items():
                 copy.put(root, name + SUCCESSOR, content)
-            copy.sync_folder(root)
+            sync_folder(root)
             late = _bring(source, root, missing, there, readings, meter)
-            _switch(source, root, late)
+            _switch(source, root, late, there)
         tidy.remove_the_old(manifest, there)
         listed = {file.path for file in manifest.files} | set(LISTS)
         strangers = tuple(sorted(path for path in files_under(root) if path not in listed))
@@ -131,23 +135,33 @@ def _bring(
             else:
                 copy.replace(root, file.path)
     for folder in _folders(root, missing):
-        copy.sync_folder(folder)
+        sync_folder(folder)
     return tuple(late)
 
 
-def _switch(source: Source, root: Path, late: Iterable[BundleFile]) -> None:
+def _switch(source: Source, root: Path, late: Iterable[BundleFile], there: Manifest | None) -> None:
     """From the old bundle to the new: first a note of what the old one named, then the small files, then the lists, the manifest last."""
-    old = root / MANIFEST
-    if old.is_file() and (content := old.read_bytes()) != source.lists[MANIFEST]:
-        copy.put(root, MANIFEST + PREDECESSOR, content)
-        copy.sync_folder(root)
+    if there and there.signer and there.sha256 != source.manifest.sha256:
+        # With what proves that it was no stranger's: whatever a note names will be removed.
+        copy.put(root, PUBLIC_KEY + PREDECESSOR, there.signer.text().encode())
+        for name in (SIGNATURE, MANIFEST):
+            copy.put(root, name + PREDECESSOR, read_list(root / name))
+        sync_folder(root)
     for file in late:
         copy.replace(root, file.path)
     for folder in _folders(root, late):
-        copy.sync_folder(folder)
+        sync_folder(folder)
     for name in source.lists:
         copy.replace(root, name)
-        copy.sync_folder(root)
+        sync_folder(root)
+
+
+def _trusted_in_notes(source: Source, there: Manifest | None, terms: Terms, root: Path) -> frozenset[PublicKey]:
+    """Whose notes on the stick are believed: the two bundles' own, and another's where the user said that another's bundle is to go."""
+    keys = {manifest.signer for manifest in (source.manifest, there) if manifest}
+    if terms.replace:
+        keys.add(read_key(copy.plain(root, PUBLIC_KEY + PREDECESSOR)))
+    return frozenset(key for key in keys if key)
 
 
 def _settle(root: Path, there: Manifest) -> None:
@@ -157,56 +171,63 @@ def _settle(root: Path, there: Manifest) -> None:
     for name in (SUMS, SIGNATURE, MANIFEST):
         if copy.plain(root, name + SUCCESSOR).is_file():
             copy.replace(root, name)
-            copy.sync_folder(root)
+            sync_folder(root)
 
 
 def _lists_are_there(source: Source, root: Path) -> bool:
-    return all(copy.plain(root, name).is_file() and (root / name).read_bytes() == content for name, content in source.lists.items())
+    return all(copy.plain(root, name).is_file() and read_list(root / name) == content for name, content in source.lists.items())
 
 
 class _Tidy:
     """Removes what manifests of ours named and none of now does; nothing else, and never anything of the user's."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, keys: frozenset[PublicKey]) -> None:
         self._root = root
+        self._keys = keys
         self.removed: list[str] = []
         self.freed = 0
 
     def forget_the_interrupted(self, offered: Manifest, there: Manifest | None) -> None:
         """What an update to yet another bundle had begun, and what the one before it had not come to removing."""
         kept = {file.path for manifest in (offered, there) if manifest for file in manifest.files}
-        begun = self._noted(MANIFEST + SUCCESSOR)
+        begun = self._noted(SUCCESSOR)
         if begun and begun.sha256 != offered.sha256:
             self._remove((file.path + SUCCESSOR for file in begun.files), kept)
             self._remove((file.path for file in begun.files), kept)
-        earlier = self._noted(MANIFEST + PREDECESSOR)
+        earlier = self._noted(PREDECESSOR)
         if earlier:
             self._remove((file.path for file in earlier.files), kept)
 
     def remove_the_old(self, offered: Manifest, there: Manifest | None) -> None:
         kept = {file.path for file in offered.files}
-        earlier = self._noted(MANIFEST + PREDECESSOR)
+        earlier = self._noted(PREDECESSOR)
         done = True
         for manifest in (there, earlier):
             done &= self._remove((file.path for file in manifest.files), kept) if manifest else True
         done &= self._remove((file.path + SUCCESSOR for file in offered.files), kept)
         if done:
-            for name in (MANIFEST + PREDECESSOR, copy.PARTIAL, *(name + SUCCESSOR for name in LISTS)):
+            for name in (*(name + PREDECESSOR for name in (MANIFEST, SIGNATURE, PUBLIC_KEY)), copy.PARTIAL, *(name + SUCCESSOR for name in LISTS)):
                 copy.plain(self._root, name).unlink(missing_ok=True)
-        copy.sync_folder(self._root)
+        sync_folder(self._root)
 
-    def _noted(self, name: str) -> Manifest | None:
-        path = copy.plain(self._root, name)
-        try:
-            return parse_manifest(self._root, path.read_bytes()) if path.is_file() else None
-        except BundleUnreadable:
-            return None
+    def _noted(self, ending: str) -> Manifest | None:
+        """The manifest that lies there under that ending, where one of `keys` signed it and it names what a bundle of ours can name."""
+        path = copy.plain(self._root, MANIFEST + ending)
+        content = read_list(path) if path.is_file() else b""
+        # Its signature may have its plain name already: it gets it before the manifest does.
+        places = [copy.plain(self._root, name) for name in (SIGNATURE + ending, SIGNATURE)]
+        for signature, key in product([read_list(place) for place in places if place.is_file()], self._keys):
+            with suppress(BundleAltered, BundleUnreadable, NameUnfit):
+                noted = signed_manifest(self._root, content, signature, key)
+                check_names(noted.files)
+                return noted
+        return None
 
     def _remove(self, paths: Iterable[str], kept: set[str]) -> bool:
         """False where something could not be removed: Windows holds on to a file that is open."""
         done = True
         for name in paths:
-            if name in kept or name in LISTS or name.split("/")[0].casefold() == DATA:
+            if name in kept or name in LISTS or is_users_own(name):
                 continue
             path = copy.plain(self._root, name)
             if (size := _size(path)) is None:

@@ -47,7 +47,7 @@ def _fault(file: BundleFile, pure: PurePosixPath) -> str | None:
         return f"it is longer than {LONGEST - len(SUCCESSOR)} characters"
     if unicodedata.normalize("NFC", path) != path:
         return "its letters are written apart, and macOS writes them together"
-    if _folded(pure.parts[0]) == DATA:
+    if is_users_own(path):
         return f"the folder {DATA!r} is the user's own"
     if _folded(path) in {_folded(name) for name in (*LISTS, PARTIAL)} or path.endswith((SUCCESSOR, PREDECESSOR)):
         return "the bundle's own lists are named so"
@@ -59,6 +59,12 @@ def _fault(file: BundleFile, pure: PurePosixPath) -> str | None:
         if part != part.strip(" ") or part.endswith("."):
             return "Windows drops spaces and dots at the end"
     return None
+
+
+def is_users_own(path: str) -> bool:
+    """Whether a stick would take `path` for something in the user's own folder: FAT drops dots and spaces at the end, and knows no case."""
+    parts = PurePosixPath(path).parts
+    return bool(parts) and _folded(parts[0].rstrip(" .")) == DATA
 
 
 def _folded(text: str) -> str:

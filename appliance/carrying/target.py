@@ -25,7 +25,8 @@ from appliance.errors import (
     TargetTooSmall,
     TooLargeForStick,
 )
-from appliance.manifest import DROPPINGS, LISTS, MANIFEST, SUCCESSOR, BundleFile, Manifest, read_manifest
+from appliance.integrity import DROPPINGS
+from appliance.manifest import LISTS, MANIFEST, SUCCESSOR, BundleFile, Manifest, read_manifest
 
 _REPLACE = "If that is what you want, `haversack-bundle update --replace` puts it there and keeps what is in data/."
 
@@ -101,8 +102,8 @@ def check_space(root: Path, missing: Iterable[BundleFile], lists: Mapping[str, b
         here = partial.stat().st_size if partial.is_file() else 0
         needed += max(0, disk.takes(file.size) - disk.takes(here))
         folders |= {str(folder) for folder in PurePosixPath(file.path).parents if not (root / folder).is_dir()}
-    # The lists come twice: the new ones, and the old manifest kept until what only it named is gone.
-    needed += 2 * sum(disk.takes(len(content)) for content in lists.values()) + (len(folders) + 1) * disk.cluster
+    # The lists come twice: the new ones, and the old manifest, signature and key kept until what only they named is gone.
+    needed += 2 * sum(disk.takes(len(content)) for content in lists.values()) + (len(folders) + 2) * disk.cluster
     if needed > disk.free:
         raise TargetTooSmall(
             path=root, free=size_text(disk.free), needed=size_text(needed), name=disk.name or "its file system", cluster=size_text(disk.cluster)

@@ -27,7 +27,8 @@ from appliance.errors import (
     TargetTooSmall,
     TooLargeForStick,
 )
-from appliance.manifest import SUMS, differences, read_manifest
+from appliance.integrity import differences
+from appliance.manifest import SUMS, read_manifest
 from appliance.minisign import SecretKey
 from tests.carrying import making
 from tests.carrying.making import Heard, left_over, library_is_whole, make_bundle, put_library, write_bundle
@@ -298,6 +299,35 @@ def test_what_the_system_says_becomes_a_sentence(tmp_path: Path, old: Path, monk
     monkeypatch.setattr(module.copy, "copy", full)
     with pytest.raises(TargetRefused, match=r"it is full; .* Run the same command again"):
         write(old, tmp_path / "stick", Heard())
+
+
+@pytest.mark.parametrize("path", ["./data/library.sqlite3", "data./library.sqlite3", "DATA /library.sqlite3", "holiday.jpg"])
+@pytest.mark.parametrize("ending", [".old", ".new"])
+def test_a_note_that_nobody_signed_removes_nothing(tmp_path: Path, signer: SecretKey, old: Path, new: Path, path: str, ending: str) -> None:
+    """Nor does one with another key's signature, or one that our own key signed for the user's folder."""
+    for number, writer in enumerate((None, making.key(tmp_path, "stranger"), signer)):
+        root = copied(old, tmp_path / f"stick{number}")
+        (root / "holiday.jpg").write_bytes(b"mine")
+        planted = Path(shutil.copytree(old, tmp_path / f"planted{number}"))
+        sign_as_is(planted, writer or signer, [{"path": path, "size": 1, "sha256": "0" * 64, "role": "notice"}])
+        for name in ("manifest.json", *(("manifest.json.minisig", "haversack.pub") if writer else ())):
+            shutil.copyfile(planted / name, root / (name + ending))
+        update(new, root, NOTHING, Heard())
+        assert library_is_whole(root)
+        assert (root / "holiday.jpg").exists() or writer is signer
+        assert read_manifest(root).sha256 == read_manifest(new).sha256
+
+
+def test_a_stick_s_own_manifest_removes_nothing_of_the_user_s(stick: Stick, signer: SecretKey, new: Path) -> None:
+    """On a real stick, where the name without its dot is the same folder."""
+    root = stick.mount / "haversack"
+    root.mkdir()
+    theirs = ("data./library.sqlite3", "DATA/originals/ab/abcd.pdf")
+    sign_as_is(root, signer, [{"path": path, "size": 15, "sha256": "0" * 64, "role": "notice"} for path in theirs])
+    put_library(root)
+    update(new, root, NOTHING, Heard())
+    assert library_is_whole(root)
+    assert differences(root) == ()
 
 
 def test_a_hostile_note_of_an_older_manifest_removes_nothing_of_the_user_s(tmp_path: Path, old: Path, new: Path) -> None:
