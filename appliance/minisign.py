@@ -11,12 +11,15 @@ import base64
 import binascii
 import hashlib
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from appliance.durable import sync, sync_folder
 
 _KEY, _PREHASHED = b"Ed", b"ED"
 _BLOCK = 1 << 20
@@ -59,17 +62,9 @@ class SecretKey:
 
 def load_key(file: Path) -> SecretKey:
     """The secret key in `file`; made there, readable by its owner alone, where there is none. Raises BadSignature, OSError."""
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        private = Ed25519PrivateKey.generate()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(handle, "wb") as target:
-            target.write(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-            target.flush()
-            os.fsync(target.fileno())
-        return SecretKey(private)
+    if not file.exists() or not file.stat().st_size:  # empty: a power cut, with a program that didn't yet write beside
+        _make_key(file)
+    content = file.read_bytes()  # whoever made it: of two at once, one did
     try:
         loaded = load_pem_private_key(content, None)
     except (ValueError, TypeError) as error:
@@ -77,6 +72,31 @@ def load_key(file: Path) -> SecretKey:
     if not isinstance(loaded, Ed25519PrivateKey):
         raise BadSignature(f"{file} holds a key of another kind")
     return SecretKey(loaded)
+
+
+def _make_key(file: Path) -> None:
+    """A new key under that name, whole and on the disk, unless another process was quicker. Raises OSError."""
+    private = Ed25519PrivateKey.generate()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=file.name, dir=file.parent)  # readable by its owner alone
+    beside = Path(name)
+    try:
+        with open(handle, "wb") as target:
+            target.write(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            target.flush()
+            sync(target.fileno())
+        if file.exists() and not file.stat().st_size:
+            file.unlink()
+        try:
+            os.link(beside, file)  # unlike a rename, it takes nobody's place
+        except FileExistsError:
+            return
+        except OSError:  # FAT has no links
+            if not file.exists():
+                os.replace(beside, file)
+        sync_folder(file.parent)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def parse_key(text: str) -> PublicKey:

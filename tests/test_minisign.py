@@ -6,11 +6,15 @@ import hashlib
 import random
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from appliance.minisign import BadSignature, SecretKey, digest_of, load_key, parse_key, sign, verify
+from tests.images import fat_image
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -24,13 +28,54 @@ def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path, key: SecretKey) 
     assert load_key(file).public == key.public
 
 
-@pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+@pytest.mark.parametrize("content", [b"no key", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
 def test_a_file_that_holds_no_key_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "signing.pem"
     file.write_bytes(content)
     with pytest.raises(BadSignature):
         load_key(file)
     assert file.read_bytes() == content
+
+
+def test_an_empty_file_that_a_power_cut_left_counts_as_none(tmp_path: Path) -> None:
+    file = tmp_path / "signing.pem"
+    file.touch()
+    made = load_key(file)
+    assert load_key(file).public == made.public
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_where_there_are_no_links_a_key_is_made_too(tmp_path: Path) -> None:
+    with fat_image(tmp_path) as stick:
+        made = load_key(stick.mount / "keys" / "signing.pem")
+        assert load_key(stick.mount / "keys" / "signing.pem").public == made.public
+        assert [path.name for path in (stick.mount / "keys").iterdir()] == ["signing.pem"]
+
+
+MANY = """
+import sys
+from pathlib import Path
+from appliance.minisign import load_key
+print("ready", flush=True)
+for line in sys.stdin:
+    print(load_key(Path(line.strip())).public.fingerprint, flush=True)
+"""
+
+
+def test_two_that_make_a_key_at_once_have_the_same_one(tmp_path: Path) -> None:
+    files = "".join(f"{tmp_path / str(number)}\n" for number in range(300))
+    two = [subprocess.Popen([sys.executable, "-c", MANY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(2)]
+    for process in two:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in two:
+        assert process.stdin is not None
+        process.stdin.write(files)
+        process.stdin.flush()
+    one, other = (process.communicate()[0].splitlines() for process in two)
+    assert [process.returncode for process in two] == [0, 0]
+    assert one == other
+    assert len(set(one)) == 300
 
 
 def test_the_signature_gives_its_comment_back(tmp_path: Path, key: SecretKey) -> None:
