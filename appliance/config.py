@@ -110,7 +110,7 @@ def choose_home(flags: Mapping[str, object | None], environment: Mapping[str, st
         if portable:
             return bundle / DATA, f"{names[1]} keeps it with the bundle"
         if home:
-            return Path(str(home)).expanduser().absolute(), f"{names[0]} names that folder"
+            return _folder(names[0], home), f"{names[0]} names that folder"
     user = os.path.expanduser("~")
     data = data_folder(sys.platform, environment if user == "~" else {"HOME": user, **environment})
     own = Path(data) / "haversack" if data else None
@@ -173,7 +173,14 @@ _IN_FILE = NAMES - {"home", "portable", "trust"}  # on a stick, whoever can writ
 
 
 def _bundle(layers: Mapping[str, object]) -> Path:
-    return Path(str(layers.get("bundle") or default_bundle())).expanduser().absolute()
+    return _folder("bundle", layers.get("bundle") or default_bundle())
+
+
+def _folder(name: str, value: object) -> Path:
+    try:
+        return Path(str(value)).expanduser().absolute()
+    except RuntimeError as error:  # "~" of a user whom this system doesn't know
+        raise BadSetting(name=name, value=str(value), allowed="there is no such user here; write the whole path") from error
 
 
 def _is_on(value: object) -> bool:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from appliance.manifest import sha256_of
+from appliance.durable import sha256_of, writing_durably
 from bundle import TOOL, VERSION
 from bundle.errors import LockDisagrees, LockMissing, LockUnreadable, SourceAltered
 from bundle.sources import Fetched, Resolved, SourceFile, carried, is_notice, safe_name, source_for
@@ -103,12 +102,8 @@ def make_lock(spec: Spec, fetched: Iterable[Fetched], created: str, runtimes: It
 def write_lock(lock: Lock, path: Path) -> None:
     """Under its name only when it is whole."""
     content = {"format": FORMAT, "tool": {"name": TOOL, "version": VERSION}, **asdict(lock)}
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.write(json.dumps(content | {"sha256": _sum(content)}, indent=1, ensure_ascii=False) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    unfinished.replace(path)
+    with writing_durably(path) as stream:
+        stream.write((json.dumps(content | {"sha256": _sum(content)}, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def read_lock(path: Path) -> Lock:
@@ -126,7 +121,7 @@ def read_lock(path: Path) -> Lock:
         raise LockMissing(path=path) from error
     except OSError as error:
         raise LockUnreadable(path=path, detail=error.strerror or error) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LockUnreadable(path=path, detail=f"it is no lock of {TOOL}, or not all of it") from error
 
 

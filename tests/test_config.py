@@ -98,6 +98,12 @@ def test_a_flag_wins_over_a_variable_for_the_place_too(tmp_path: Path) -> None:
     assert not load_settings({}, {"HAVERSACK_PORTABLE": "0", "HAVERSACK_HOME": str(tmp_path)}).portable
 
 
+@pytest.mark.parametrize(("name", "variable"), [("HAVERSACK_HOME", "HAVERSACK_HOME"), ("bundle", "HAVERSACK_BUNDLE")])
+def test_the_folder_of_a_user_who_is_not_there_is_one_sentence(name: str, variable: str, home: Path) -> None:
+    with pytest.raises(BadSetting, match=f"{name} can't be '~nobody-of-that-name/x': there is no such user here"):
+        load_settings({}, {"HAVERSACK_HOME": str(home), variable: "~nobody-of-that-name/x"})
+
+
 def test_two_places_at_once_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match="take one of them"):
         load_settings({"home": str(tmp_path), "portable": True}, {})

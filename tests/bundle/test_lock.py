@@ -217,6 +217,7 @@ def rewritten(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
         (b"", "it is no lock of haversack-bundle, or not all of it"),
         (b"{}", "it is no lock"),
         (b"[1, 2]", "it is no lock"),
+        (b"[" * 200_000, "it is no lock"),
         (b'{"lockfileVersion": 3, "packages": {}}', "it is no lock"),
         (b"\xff\xfe", "it is no lock"),
         (b'{"format": 1, "sha256": "00"}', "altered"),
