@@ -19,6 +19,7 @@ HaversackError
 │   ├── BundleUnreadable
 │   ├── BundleAltered
 │   ├── BundleForeign
+│   ├── KeysUnreadable
 │   └── ModelMissing
 ├── StickError                 exit 1: the stick was not written; the bundle that was on it is as it was
 │   ├── TargetRefused
@@ -38,6 +39,7 @@ HaversackError
 │   ├── LibraryTooNew
 │   ├── LibraryReadOnly
 │   ├── NoPlace
+│   ├── NotALibrary
 │   ├── EmbedderChanged
 │   ├── NameTaken
 │   ├── NotABackup
@@ -164,6 +166,10 @@ class BundleForeign(BundleError):
     """The bundle at {path} is signed by {found}, and this library trusts {known}. If its maker gave you that key, say --trust "{found}" once."""
 
 
+class KeysUnreadable(BundleError):
+    """{path} says whose bundles are opened here, and is damaged ({detail}). Delete it: the next start then shows its bundle's key to be compared."""
+
+
 class ModelMissing(BundleError):
     """The bundle at {path} holds no {role} model. Build it anew with `make bundle`."""
 
@@ -263,6 +269,10 @@ class LibraryReadOnly(LibraryError):
 class NoPlace(LibraryError):
     """There is no place for a library: {detail}, and neither can the bundle at {bundle}. Name a folder with --home, or unlock the stick and say
     --portable."""
+
+
+class NotALibrary(LibraryError):
+    """{path} can't hold a library: {detail}. Name an empty folder, or one that isn't there yet, with --home."""
 
 
 class EmbedderChanged(LibraryError):

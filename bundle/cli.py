@@ -11,8 +11,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import HaversackError
-from appliance.manifest import differences
+from appliance.errors import BundleError, HaversackError
+from appliance.integrity import differences
+from appliance.manifest import read_manifest
 from bundle import TOOL, VERSION
 from bundle.fetch import resolve
 from bundle.interpreters import cached_interpreters
@@ -144,13 +145,26 @@ def _build(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     folder: Path = options.folder or _output(options)
     found = differences(folder)
+    signer = _signer(folder)
     if options.json:
-        print(json.dumps({"bundle": str(folder), "differences": [{"path": one.path, "state": one.state} for one in found]}, indent=1))
+        told = [{"path": one.path, "state": one.state} for one in found]
+        print(json.dumps({"bundle": str(folder), "signed_by": signer or None, "differences": told}, indent=1))
     else:
         for one in found:
             print(f"{one.state}: {one.path}")
         print(f"{folder} differs in {len(found)} of its files." if found else f"{folder} is whole: every file is as its manifest says.")
+        if signer:
+            print(f"It is signed by the key {signer}: is that its maker's?")
     return 1 if found else 0
+
+
+def _signer(folder: Path) -> str:
+    """The fingerprint of the key whose signature fits; empty where none does, which `differences` names."""
+    try:
+        signer = read_manifest(folder).signer
+    except BundleError:
+        return ""
+    return signer.fingerprint if signer else ""
 
 
 if __name__ == "__main__":

@@ -81,6 +81,8 @@ def _open(settings: Settings, given: argparse.Namespace) -> tuple[Appliance, int
     seal = Seal.without_counting()
     seal.close_network()
     appliance = open_appliance(settings, write=False, purpose=given.command, seal=seal)
+    for sentence in appliance.trust.notices:
+        print(sentence, file=sys.stderr)
     try:
         collection = appliance.library.collection(given.collection)
         documents = None

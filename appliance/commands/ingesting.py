@@ -28,6 +28,8 @@ def ingest(settings: Settings, given: argparse.Namespace) -> int:
     seal = Seal.without_counting()
     seal.close_network()
     appliance = open_appliance(settings, write=True, purpose="ingest", seal=seal)
+    for sentence in appliance.trust.notices:
+        print(sentence, file=sys.stderr)
     show = _Progress(enabled=sys.stderr.isatty())
     try:
         locked, failed = _run(appliance, sources, given, given.password, show)

@@ -45,6 +45,8 @@ def _run(settings: Settings, given: argparse.Namespace, appliance: Appliance, se
     print(f"Haversack is at {url}. Stop it with Ctrl+C.", file=sys.stderr)
     print(settings.place, file=sys.stderr)
     print(appliance.trust.sentence, file=sys.stderr)
+    if appliance.trust.warning:
+        print(appliance.trust.warning, file=sys.stderr)
     # Never more is claimed than holds: only the kernel's refusal covers native code and children too.
     promise = ". Nothing that you put in leaves this machine." if seal.level == "kernel" else "."
     print(seal.sentence + promise, file=sys.stderr)

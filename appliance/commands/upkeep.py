@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from appliance.config import Settings
-from appliance.errors import BundleError, ModelError
+from appliance.errors import BundleError, BundleForeign, KeysUnreadable, ModelError
+from appliance.integrity import differences
 from appliance.library.backup import backup as write_backup
 from appliance.library.backup import restore as read_backup
 from appliance.library.health import REBUILD
@@ -19,11 +20,12 @@ from appliance.library.health import check as check_library
 from appliance.library.store import Library
 from appliance.machine.judge import Report, examine
 from appliance.machine.words import lines
-from appliance.manifest import Manifest, differences, read_manifest
+from appliance.manifest import MANIFEST, PUBLIC_KEY, Manifest, read_manifest
 from appliance.models.generator import Generator
 from appliance.offline.seal import Seal
 from appliance.packs.checking import check_packs
-from appliance.runtime import library_status, open_library
+from appliance.runtime import library_status, open_library, trusted_manifest
+from appliance.trust import Trust, check_trust
 
 
 def backup(settings: Settings, given: argparse.Namespace) -> int:
@@ -52,12 +54,13 @@ def restore(settings: Settings, given: argparse.Namespace) -> int:
 
 def status(settings: Settings, given: argparse.Namespace) -> int:
     try:
-        manifest: Manifest | None = read_manifest(settings.bundle)
+        manifest: Manifest | None = trusted_manifest(settings)
         problem = None
     except BundleError as error:
         manifest, problem = None, str(error)
-    with open_library(settings, write=False) as library:
+    with open_library(settings, write=False, manifest=manifest) as library:
         data = library_status(settings, library, manifest)
+        problem = library.left_out or problem
     data["bundle_problem"] = problem
     print(settings.place, file=sys.stderr)
     if given.json:
@@ -78,7 +81,7 @@ def check(settings: Settings, given: argparse.Namespace) -> int:
     try:
         seal.close_network()
         attempts = seal.self_test()
-        bundle_code, bundle_findings = _check_bundle(settings)
+        bundle_code, bundle_findings, trust = _check_bundle(settings)
         with Library.open(settings.home, write=False) as library:
             findings = check_library(library)
         if given.repair and any(finding.advice == REBUILD for finding in findings):
@@ -92,6 +95,7 @@ def check(settings: Settings, given: argparse.Namespace) -> int:
         data: dict[str, Any] = {
             "network": {"seal": seal.sentence, "level": seal.level, "self_test": [asdict(attempt) for attempt in attempts]},
             "bundle": bundle_findings,
+            "trust": trust.sentence if trust else None,
             "library": [asdict(finding) for finding in findings],
             "packs": [asdict(finding) for finding in packs],
             "engine": asdict(engine) if engine else None,
@@ -111,14 +115,24 @@ def check(settings: Settings, given: argparse.Namespace) -> int:
     return bundle_code or (1 if leaks or bad else 0)
 
 
-def _check_bundle(settings: Settings) -> tuple[int, list[dict[str, str]]]:
+def _check_bundle(settings: Settings) -> tuple[int, list[dict[str, str]], Trust | None]:
+    """The exit code, the findings, and what the trust in it rests on: every byte of a bundle can be right, and the bundle be a stranger's."""
     try:
         found = differences(settings.bundle)
     except BundleError as error:
-        return error.exit_code, [{"path": str(settings.bundle), "state": "missing", "sentence": str(error)}]
+        return error.exit_code, [{"path": str(settings.bundle), "state": "missing", "sentence": str(error)}], None
     # Extra files are named, but nothing that is loaded has changed: not a reason to refuse.
     code = BundleError.exit_code if any(item.state != "extra" for item in found) else 0
-    return code, [{"path": item.path, "state": item.state, "sentence": f"{item.path} is {item.state}."} for item in found]
+    findings = [{"path": item.path, "state": item.state, "sentence": f"{item.path} is {item.state}."} for item in found]
+    try:
+        trust = check_trust(read_manifest(settings.bundle), settings.home, settings.trust)
+    except (BundleForeign, KeysUnreadable) as error:
+        return error.exit_code, [*findings, {"path": PUBLIC_KEY, "state": "foreign", "sentence": str(error)}], None
+    except BundleError as error:
+        return error.exit_code, findings or [{"path": str(settings.bundle), "state": "altered", "sentence": str(error)}], None
+    if trust.warning:
+        findings.append({"path": MANIFEST, "state": "older", "sentence": trust.warning})
+    return code, findings, trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +186,8 @@ def _print_check(data: dict[str, Any]) -> None:
     print("Bundle   " + ("every file is as it was built" if not data["bundle"] else ""))
     for difference in data["bundle"]:
         print(f"         {difference['sentence']}")
+    if data["trust"]:
+        print(f"Key      {data['trust']}")
     print("Library  " + ("whole" if not data["library"] else ""))
     for finding in data["library"]:
         print(f"         {finding['sentence']} {finding['advice']}")

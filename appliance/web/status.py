@@ -38,6 +38,7 @@ def routes(appliance: Appliance) -> Blueprint:
                 "context": settings.context,
                 "processor": generator.variant if generator else "",
             },
+            "trust": {"sentence": appliance.trust.sentence, "notices": list(appliance.trust.notices)},
             "machine": to_json(appliance.machine.findings) if appliance.machine else None,
             "waiting": generator.waiting if generator else 0,
             "index": {str(one.id): vectors.state(one.id) if isinstance(vectors, Vectors) else "exact" for one in collections},

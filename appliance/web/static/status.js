@@ -9,7 +9,7 @@ const QUICK = 1500;
 const CALM = 8000;
 
 let timer;
-let found = ""; // on the machine, when it was last shown: what was dismissed does not come back
+const shown = {}; // what each notice said when it was last shown: what was dismissed does not come back
 
 /** Ask the appliance how it is, again and again: often while something is being loaded. */
 export async function watch() {
@@ -109,19 +109,23 @@ function showState({ readiness, waiting, index }) {
 function showMachine({ machine }) {
   const bad = (machine ?? []).filter((one) => one.severity !== "note");
   const sentences = bad.map((one) => `${one.sentence} ${one.advice}`);
-  if (sentences.join() === found) return;
-  found = sentences.join();
-  const error = bad.some((one) => one.severity === "error");
+  notice("machine", "this machine", sentences, bad.some((one) => one.severity === "error"));
+}
+
+/** What is to be known before anything is asked; it stays dismissed until it says something else. */
+function notice(id, about, sentences, error = false) {
+  if (sentences.join() === (shown[id] ?? "")) return;
+  shown[id] = sentences.join();
   const dismiss = () => {
-    $("machine").hidden = true;
+    $(id).hidden = true;
     $("question").focus();
   };
   // Shown before it is filled: what is put into a hidden place is not read aloud.
-  $("machine").hidden = !bad.length;
-  $("machine").setAttribute("role", error ? "alert" : "status");
-  $("machine").classList.toggle("bad", error);
-  $("machine").replaceChildren(
-    el("div", { class: "machine-head" }, el("h2", {}, "About this machine"), iconButton("close", "Dismiss what is said about this machine", dismiss)),
+  $(id).hidden = !sentences.length;
+  $(id).setAttribute("role", error ? "alert" : "status");
+  $(id).classList.toggle("bad", error);
+  $(id).replaceChildren(
+    el("div", { class: "told-head" }, el("h2", {}, `About ${about}`), iconButton("close", `Dismiss what is said about ${about}`, dismiss)),
     el("ul", { class: "findings" }, ...sentences.map((words) => el("li", {}, words))),
   );
 }
@@ -133,6 +137,7 @@ function show() {
   showModel(status);
   showState(status);
   showMachine(status);
+  notice("trust", "this bundle", status.trust.notices);
   $("place").textContent = `Library: ${status.home}`;
 }
 
