@@ -13,7 +13,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.manifest import sha256_of
+from appliance.durable import sha256_of
 from bundle.errors import RuntimeIncomplete
 from bundle.runtime.platforms import Platform
 
@@ -24,6 +24,8 @@ _UNUSED_MODULES = (
     *("readline", "_gdbm", "_dbm", "_tkinter", "_curses", "_curses_panel", "nis", "_crypt", "ossaudiodev"),
     *("_test", "_ctypes_test", "xxlimited", "_xx"),
 )
+# Debian's own Python looks for packages elsewhere; `site` imports this at every start.
+_DEBIAN = "import os, site\nsite.addsitedir(os.path.join(os.path.dirname(__file__), 'site-packages'))\n"
 # The C library is the target's own: two of them can't live in one process.
 _C_LIBRARY = re.compile(r"(ld-linux.*|linux-vdso|lib(c|m|dl|pthread|rt|util|resolv|nsl|anl|mvec|crypt))\.so.*")
 _GLIBC = re.compile(rb"GLIBC_2\.(\d+)\0")
@@ -71,10 +73,11 @@ def place(interpreter: Interpreter, target: Platform, image: Path) -> None:
             archive.extractall(image, filter="data")
     except (tarfile.TarError, OSError, EOFError) as error:
         raise RuntimeIncomplete(platform=target.name, detail=f"{interpreter.file.name} can't be unpacked ({error})") from error
+    program = target.python() if target.windows else f"python/bin/python{interpreter.minor}"
+    if not (image / program).is_file():
+        raise RuntimeIncomplete(platform=target.name, detail=f"{interpreter.file.name} holds no {program}: it is for another system")
     if not target.windows:
         _one_executable(image / "python" / "bin", interpreter.minor)
-    if not (image / target.python()).is_file():
-        raise RuntimeIncomplete(platform=target.name, detail=f"{interpreter.file.name} holds no {target.python()}: it is for another system")
     library = image / "python" / ("Lib" if target.windows else f"lib/python{interpreter.minor}")
     for name in (*_UNUSED, *_PACKAGES):
         _remove(library / name)
@@ -88,6 +91,8 @@ def _place_host(python: Path, minor: str) -> None:
     unused = shutil.ignore_patterns(*_UNUSED, *_PACKAGES, "config-*", *(f"{name}*.so" for name in _UNUSED_MODULES))
     shutil.copytree(sysconfig.get_paths()["stdlib"], library, ignore=unused)
     (library / "site-packages").mkdir()
+    if "dist-packages" in (library / "site.py").read_text(encoding="utf-8"):
+        (library / "sitecustomize.py").write_text(_DEBIAN, encoding="utf-8")
     (python / "bin").mkdir()
     # sys.executable is the virtual environment's; what it leads to is the interpreter.
     shutil.copy(Path(sys.executable).resolve(), python / "bin" / "python3")

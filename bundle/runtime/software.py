@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import compileall
 import hashlib
-import py_compile
 import shutil
 from pathlib import Path
 
 from bundle.runtime.archive import pack
+from bundle.runtime.bytecode import compile_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHERS = ROOT / "scripts" / "launchers"
@@ -40,8 +39,7 @@ def pack_code(archive: Path, scratch: Path) -> None:
         target = scratch / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    compileall.compile_dir(str(scratch), quiet=2, stripdir=str(scratch), invalidation_mode=mode, workers=0)
+    compile_folder(scratch)
     pack(scratch, archive)
 
 
