@@ -8,11 +8,15 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from appliance.manifest import read_manifest
+from appliance.trust import remember
+from tests.carrying.making import key, make_bundle
 from tests.clinic import make_pdf
 
 
@@ -164,6 +168,43 @@ def test_check_fails_where_the_library_cannot_be_written(cli: Cli, tmp_path: Pat
     [finding] = [finding for finding in check["machine"]["findings"] if finding["severity"] == "error"]
     assert finding["sentence"].startswith(f"Nothing can be written to {tmp_path / 'file' / 'home'}")
     assert "--home" in finding["advice"]
+
+
+def test_whose_bundle_it_is_is_shown_before_its_key_is_kept(cli: Cli, bundle_root: Path, tmp_path: Path) -> None:
+    signer = read_manifest(bundle_root).signer
+    assert signer is not None
+    (tmp_path / "note.md").write_text("The well of Kitsombiro is open on Mondays.\n", encoding="utf-8")
+    new = Cli(tmp_path / "home", bundle_root)
+    for _ in range(2):
+        looked = new("check", "--json")
+        assert f"signed by the key {signer.fingerprint}. It is the first" in json.loads(looked.stdout)["trust"]
+    words = ["ingest", str(tmp_path / "note.md"), "--collection", "wells"]
+    assert f"signed by the key {signer.fingerprint}. It is the first" in new(*words).stderr
+    assert "signed by" not in new(*words).stderr
+    assert "signed by" not in new("search", "well", "--collection", "wells").stderr
+    assert f"signed by the key {signer.fingerprint}, the same as before" in cli("check").stdout
+
+
+def test_a_whole_bundle_of_another_key_fails_the_check(cli: Cli, tmp_path: Path) -> None:
+    """Every byte is as its manifest says, and everything was signed anew."""
+    thief = make_bundle(tmp_path / "bundle", key(tmp_path, "thief"))
+    [check] = cli.lines("check", "--bundle", str(thief), code=3)
+    [finding] = check["bundle"]
+    assert finding["state"] == "foreign"
+    assert "and this library trusts" in finding["sentence"]
+    assert check["engine"] is None
+    assert finding["sentence"] in cli("check", "--bundle", str(thief), code=3).stdout
+
+
+def test_check_warns_of_a_bundle_older_than_one_that_was_used(bundle_root: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(bundle_root)
+    assert manifest.signer is not None
+    (tmp_path / "home").mkdir()
+    remember(replace(manifest, created="9999"), tmp_path / "home")
+    [check] = Cli(tmp_path / "home", bundle_root).lines("check")
+    [finding] = check["bundle"]
+    assert finding["state"] == "older"
+    assert "a newer one, of 9999, has already been used" in finding["sentence"]
 
 
 def test_check_looks_at_the_machine_without_a_bundle_too(cli: Cli, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,6 +64,19 @@ def test_it_can_be_dismissed_with_the_keyboard_and_stays_so(watch: Watch, foreig
     page.keyboard.press("Enter")
     expect(told).to_be_hidden()
     expect(page.locator("#question")).to_be_focused()
+    for _ in range(2):
+        page.wait_for_event("response", lambda answer: answer.url.endswith("/api/status"))
+    expect(told).to_be_hidden()
+
+
+def test_the_key_of_a_first_bundle_is_shown_until_it_is_dismissed(watch: Watch, foreign: str) -> None:
+    watched = watch()
+    watched.origin = foreign
+    page = watched.open()
+    told = page.locator("#trust")
+    expect(told).to_contain_text(re.compile(r"signed by the key ([0-9a-f]{4} ){7}[0-9a-f]{4}\. It is the first that this library meets"))
+    page.get_by_role("button", name="Dismiss what is said about this bundle").click()
+    expect(told).to_be_hidden()
     for _ in range(2):
         page.wait_for_event("response", lambda answer: answer.url.endswith("/api/status"))
     expect(told).to_be_hidden()

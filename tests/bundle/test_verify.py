@@ -146,6 +146,18 @@ def test_everything_wrong_is_said_at_once(root: Path, capsys: pytest.CaptureFixt
     assert [entry["state"] for entry in json.loads(capsys.readouterr().out)["differences"]] == ["extra", "missing", "altered"]
 
 
+def test_whose_bundle_it_is_is_said_where_its_signature_fits(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    signer = read_manifest(root).signer
+    assert signer is not None
+    assert main(["verify", str(root)]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == f"It is signed by the key {signer.fingerprint}: is that its maker's?"
+    assert main(["verify", str(root), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["signed_by"] == signer.fingerprint
+    (root / "manifest.json.minisig").write_bytes(b"")
+    assert main(["verify", str(root), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["signed_by"] is None
+
+
 def test_a_manifest_and_its_sum_changed_together_still_contradict_the_files(root: Path) -> None:
     text = (root / "manifest.json").read_text().replace('"size": 300', '"size": 301')
     (root / "manifest.json").write_text(text)

@@ -20,6 +20,13 @@ def document(api: Caller, collection: Any, name: str) -> Any:
     return next(one for one in api.json("GET", f"collections/{collection['id']}/documents")["documents"] if one["name"] == name)
 
 
+def test_the_status_shows_the_key_of_the_first_bundle(api: Caller, appliance: Appliance) -> None:
+    assert appliance.manifest.signer is not None
+    told = api.json("GET", "status")["trust"]
+    assert told["notices"] == [told["sentence"]]
+    assert appliance.manifest.signer.fingerprint in told["sentence"]
+
+
 def test_the_status_says_what_is_wrong_with_the_machine_once_it_was_looked_at(api: Caller, appliance: Appliance) -> None:
     before = api.json("GET", "status")["machine"]
     assert before is None or isinstance(before, list)
