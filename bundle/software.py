@@ -28,7 +28,7 @@ _TABLES = Path(__file__).parent / "software.toml"
 _TEXT = re.compile(r"(licen[cs]e|copying|copyright|notice|authors|third.?party)", re.IGNORECASE)
 _NO_TEXT = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".json")
 _OWN_TO_AN_INSTALLATION = ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json")
-_LIBRARY = re.compile(r"(lib[A-Za-z+_]+\d?)(?=[-.\d_])")
+_LIBRARY = re.compile(r"(lib[A-Za-z+_]+\d?|msvcp140)(?=[-.\d_])")
 _DEBIAN_DOCUMENTS = Path("/usr/share/doc")
 _DEBIAN_LICENCES = Path("/usr/share/common-licenses")
 _SPDX = get_spdx_licensing()
