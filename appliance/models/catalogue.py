@@ -61,14 +61,14 @@ def generator_settings(model: Model) -> GeneratorSettings:
             max_tokens=_whole(settings, "max_tokens", 1, context),
             advice=str(settings.get("advice", "")),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         detail = f"nothing is said about {error}" if isinstance(error, KeyError) else error
         raise BundleUnreadable(path=model.folder, detail=f"settings of {model.id}: {detail}") from error
 
 
 def _whole(settings: Mapping[str, Any], name: str, least: int, most: int) -> int:
-    number = int(settings[name])
-    if not least <= number <= most:
+    number = settings[name]
+    if type(number) is not int or not least <= number <= most:  # true, 2.0 and 1e999 are JSON too
         raise ValueError(f"{name} is {number}, it must be from {least} to {most}")
     return number
 

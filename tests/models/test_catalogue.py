@@ -31,6 +31,9 @@ def test_the_starter_model_says_what_it_can_do(manifest: Manifest) -> None:
         ({"evidence": {"passages": 1, "tokens": 99999}}, "tokens is 99999"),
         ({"evidence": None}, "settings of"),
         ({"max_tokens": 0}, "max_tokens is 0"),
+        ({"context": float("inf")}, "context is inf"),
+        ({"max_tokens": True}, "max_tokens is True"),
+        ({"temperature": 10**400}, "settings of"),
     ],
 )
 def test_a_wrong_value_is_named(manifest: Manifest, change: dict[str, Any], complaint: str) -> None:
