@@ -16,7 +16,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, sync_playwright
 
-from appliance.manifest import MANIFEST, PUBLIC_KEY, SUMS, Model, Runtime, sha256_of
+from appliance.durable import sha256_of
+from appliance.manifest import MANIFEST, PUBLIC_KEY, SUMS, Model, Runtime
 from bundle.readme import README, languages_there, write_readme
 from bundle.sign import load_key, write_lists
 
