@@ -184,7 +184,7 @@ def test_where_there_is_no_room_anywhere_it_says_how_much_is_needed(starter: Sti
     (tmp_path / "small").mkdir()
     small, needed = str(tmp_path / "small"), starter.archive("linux-x64").stat().st_size * 7 // 2048 // 1024
     launch = starter.command("--portable", "status")
-    command = in_own_mounts(f'mount -t tmpfs -o size=50m tmpfs "{small}" && mount --bind "{small}" "{starter.root}/LICENSES"', launch)
+    command = in_own_mounts(f'mount -t tmpfs -o size=50m tmpfs "{small}"', launch)
     (starter.root / "data").symlink_to(small)
     try:
         is_refused(starter.run(command), 1, "the data folder on the stick", f"has {needed} MB free")
