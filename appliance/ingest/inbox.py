@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -19,7 +20,7 @@ from typing import Any, BinaryIO, Protocol
 from appliance.documents import IngestLine, UnreadPage
 from appliance.errors import BadRequest, DiskFull
 from appliance.ingest.sources import safe_name
-from appliance.library.files import storage_error, sync_folder
+from appliance.library.files import clear, is_link, storage_error, sync_folder
 
 LARGEST_JOB = 8 << 30
 """Bytes in one upload: more belongs into `haversack ingest`, which makes no second copy on the way."""
@@ -27,6 +28,9 @@ _RESERVE = 64 << 20
 """Bytes left free on the disk: the library needs room for its journal."""
 _PIECE = 1 << 20
 _LONGEST_NAME = 1024
+_JOB = r"[0-9]{20}-[0-9a-f]{8}"
+_INSIDE = r"[0-9]{6}|job\.json|lines\.jsonl"
+"""What a job's folder is called, and what is in it."""
 
 
 class Stream(Protocol):
@@ -88,18 +92,23 @@ class Inbox:
             except OSError as error:
                 raise storage_error(error, self._folder) from error
         except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
+            clear(part, _INSIDE)
             raise
         return self._job(identity, collection, names, ())
 
     def unfinished(self) -> tuple[StagedJob, ...]:
-        """The jobs that a stopped or killed process left, oldest first; half-staged ones are removed."""
+        """The jobs that a stopped or killed process left, oldest first; half-staged ones are removed.
+
+        A job that holds a link isn't ours: on a stick, it could have any file of this machine read in.
+        """
         jobs = []
-        for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
-            if folder.name.endswith(".part"):
-                shutil.rmtree(folder, ignore_errors=True)
+        for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() and not is_link(self._folder) else ():
+            if re.fullmatch(rf"\.{_JOB}\.part", folder.name):
+                clear(folder, _INSIDE)
                 continue
             try:
+                if not re.fullmatch(_JOB, folder.name) or is_link(folder) or any(is_link(path) for path in folder.iterdir()):
+                    continue
                 data = json.loads((folder / "job.json").read_text(encoding="utf-8"))
                 jobs.append(self._job(folder.name, str(data["collection"]), [str(name) for name in data["names"]], _lines(folder / "lines.jsonl")))
             except (OSError, ValueError, KeyError, TypeError):
@@ -117,7 +126,7 @@ class Inbox:
             file.path.unlink(missing_ok=True)  # on a full disk above all
 
     def discard(self, job_id: str) -> None:
-        shutil.rmtree(self._folder / job_id, ignore_errors=True)
+        clear(self._folder / job_id, _INSIDE)
 
     def _job(self, identity: str, collection: str, names: list[str], lines: tuple[IngestLine, ...]) -> StagedJob:
         folder = self._folder / identity

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import re
-import shutil
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,13 +17,15 @@ from typing import IO
 
 from appliance.errors import LibraryDamaged, LibraryError, NotABackup
 from appliance.library.database import FILE, Database
-from appliance.library.files import PIECE, storage_error, sync_folder, writing_durably
-from appliance.library.store import STAGING, Library, take_lock
+from appliance.library.files import ORIGINAL, PIECE, clear, storage_error, sync_folder, writing_durably
+from appliance.library.generation import discard_others, indexes
+from appliance.library.place import STAGED, STAGING, check_place
+from appliance.library.store import Library, take_lock
 from appliance.library.writing import now
 
 _NOTE = "haversack-backup.json"
 _KIND = "haversack library backup"
-_SAFE = re.compile(r"library\.sqlite3|originals/[0-9a-f]{2}/[0-9a-f]{64}(\.[0-9a-z]{1,10})?")
+_SAFE = re.compile(rf"library\.sqlite3|originals/{ORIGINAL.pattern}")
 
 
 def backup(library: Library, file: Path) -> None:
@@ -46,18 +47,19 @@ def backup(library: Library, file: Path) -> None:
 
 
 def restore(home: Path, file: Path) -> None:
-    """Put the library of a backup in the place of the one at `home`. Raises NotABackup, LibraryBusy, DiskFull, LibraryReadOnly."""
+    """Put the library of a backup in the place of the one at `home`. Raises NotABackup, LibraryBusy, DiskFull, LibraryReadOnly, NotALibrary."""
+    check_place(home)
     lock = take_lock(home, "restoring a backup")
     staging = home / STAGING
     try:
-        shutil.rmtree(staging, ignore_errors=True)
+        clear(staging, STAGED)
         _unpack(file, staging)
         _try(file, staging)
         _swap(home, staging)
     except OSError as error:
         raise storage_error(error, home) from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        clear(staging, STAGED)
         lock.release()
 
 
@@ -125,8 +127,8 @@ def _swap(home: Path, staging: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
         sync_folder(target.parent)
-    if (home / "index").exists():
-        shutil.rmtree(home / "index")  # its chunk ids would mean other chunks
+    for folder in indexes(home / "index"):
+        discard_others(folder, None)  # its chunk ids would mean other chunks
     with contextlib.suppress(LibraryError):
         Database(home, write=True).close()  # rolls back what a killed writer left
     (home / (FILE + "-journal")).unlink(missing_ok=True)  # of a damaged library: SQLite would roll it into the restored one

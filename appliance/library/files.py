@@ -6,7 +6,8 @@ import contextlib
 import errno
 import hashlib
 import os
-import shutil
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +15,9 @@ from typing import BinaryIO
 from appliance.errors import DiskFull, FileUnreadable, HaversackError, LibraryReadOnly
 
 PIECE = 1 << 20
+ORIGINAL = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})(\.[0-9a-z]{1,10})?")
+"""The name of an original, with its sha256."""
+_JUNCTION = 0xA0000003
 
 
 def storage_error(error: OSError, path: Path) -> HaversackError:
@@ -100,12 +104,46 @@ def discard(path: Path) -> None:
         path.parent.rmdir()
 
 
+def is_link(path: Path) -> bool:
+    """Whether `path` leads elsewhere: a symbolic link, or a junction of Windows."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISLNK(found.st_mode) or getattr(found, "st_reparse_tag", 0) == _JUNCTION
+
+
+def clear(folder: Path, ours: str) -> None:
+    """Remove the files below `folder` whose path from there `ours` matches, a regular expression, and the folders that are empty then.
+
+    All else stays, and what a link leads to. What can't be removed now is removed another time.
+    """
+    if not is_link(folder):
+        with contextlib.suppress(OSError):
+            _clear(folder, re.compile(ours), "")
+
+
+def _clear(folder: Path, ours: re.Pattern[str], prefix: str) -> None:
+    for path in list(folder.iterdir()):
+        if path.is_dir() and not is_link(path):
+            _clear(path, ours, f"{prefix}{path.name}/")
+        elif ours.fullmatch(prefix + path.name):
+            with contextlib.suppress(OSError):
+                path.unlink()  # a link of such a name goes too: the link, not what it leads to
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
 def sweep(originals: Path, wanted: set[str]) -> int:
-    """Remove what no document refers to: the rest of a killed ingest or removal. Returns how many files."""
-    stray = [path for path in originals.glob("*/*") if path.relative_to(originals).as_posix() not in wanted]
-    for path in stray:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            discard(path)
+    """Remove the originals that no document refers to: the rest of a killed ingest or removal. Returns how many files.
+
+    Only what bears an original's name: whatever else lies there was never put there by us.
+    """
+    stray = []
+    for folder in originals.iterdir() if originals.is_dir() and not is_link(originals) else ():
+        if folder.is_dir() and not is_link(folder):
+            names = (f"{folder.name}/{path.name}" for path in folder.iterdir() if path.is_file() and not is_link(path))
+            stray += [name for name in names if name not in wanted and ORIGINAL.fullmatch(name.removesuffix(".part"))]
+    for name in stray:
+        discard(originals / name)
     return len(stray)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy
 
 from appliance.library.exact import within
-from appliance.library.files import sha256_of, sync_folder, writing_durably
+from appliance.library.files import is_link, sha256_of, sync_folder, writing_durably
 from appliance.library.reading import Ids
 
 OPENED_CATALOGUE = "chroma.sqlite3"
@@ -24,6 +24,8 @@ SEALED_CATALOGUE = "catalogue.sealed"
 BUILDING = ".building"
 _SEAL = "sealed.json"
 _CONTENTS = "chunks.json"
+_MARKS = (_SEAL, _CONTENTS, SEALED_CATALOGUE, OPENED_CATALOGUE)
+"""What tells a generation, damaged or not, from a folder of somebody else's that has a number for a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,18 @@ def next_name(folder: Path) -> str:
     return str(max((int(path.name.removesuffix(BUILDING)) for path in _generations(folder, unfinished=True)), default=0) + 1)
 
 
+def indexes(root: Path) -> list[Path]:
+    """The folders of `home/index`, one a collection, named by its id."""
+    return [path for path in root.iterdir() if _numbered(path, path.name)] if root.is_dir() and not is_link(root) else []
+
+
 def discard_others(folder: Path, keep: Path | None) -> None:
     """Remove every generation but `keep`, unfinished ones too. What can't be removed now is removed another time."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path != keep:
+    for path in _generations(folder, unfinished=True):
+        if path != keep and (path.name.endswith(BUILDING) or any((path / name).is_file() for name in _MARKS)):
             with contextlib.suppress(OSError):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if keep is None:
+                shutil.rmtree(path)
+    if keep is None and not is_link(folder):
         with contextlib.suppress(OSError):
             folder.rmdir()
 
@@ -123,10 +130,13 @@ def discard_stale(folder: Path, alive: Ids) -> None:
 
 
 def _generations(folder: Path, *, unfinished: bool = False) -> list[Path]:
-    if not folder.is_dir():
+    if not folder.is_dir() or is_link(folder):
         return []
-    names = {path: path.name.removesuffix(BUILDING) if unfinished else path.name for path in folder.iterdir() if path.is_dir()}
-    return [path for path, name in names.items() if name.isascii() and name.isdigit()]
+    return [path for path in folder.iterdir() if _numbered(path, path.name.removesuffix(BUILDING) if unfinished else path.name)]
+
+
+def _numbered(path: Path, name: str) -> bool:
+    return name.isascii() and name.isdigit() and path.is_dir() and not is_link(path)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -13,6 +13,8 @@ from appliance.errors import LibraryBusy
 
 _FILE = "writer.lock"
 _NOTE_BYTES = 512
+_PLAIN = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""Of a stick whose lock is a link, the file that it leads to would get the note."""
 _PATIENCE = 1.0
 """Seconds to wait for the lock: long enough for someone who only looked, short enough to refuse promptly."""
 
@@ -31,7 +33,7 @@ class WriterLock:
 
     def __init__(self, home: Path, purpose: str) -> None:
         self._purpose = purpose
-        self._descriptor = os.open(home / _FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        self._descriptor = os.open(home / _FILE, os.O_RDWR | os.O_CREAT | _PLAIN, 0o600)
         end = time.monotonic() + _PATIENCE
         while not _take(self._descriptor, shared=False):
             if time.monotonic() > end:
@@ -60,7 +62,7 @@ class WriterLock:
 def holder(home: Path) -> Holder | None:
     """The live writer of the library at `home`, None where nobody writes. Changes nothing."""
     try:
-        descriptor = os.open(home / _FILE, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(home / _FILE, os.O_RDONLY | _PLAIN)
     except OSError:
         return None
     try:

@@ -6,7 +6,6 @@ One transaction a document: it is wholly in or wholly out. Deleting takes its te
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +18,9 @@ from appliance.documents import Collection, Conversion, Document, Passage
 from appliance.errors import BadRequest, EmbedderChanged, NameTaken, NoSuchCollection, NoSuchDocument
 from appliance.library import generation, indexing, writing
 from appliance.library.database import Connection, Database
-from appliance.library.files import discard, keep_original, original_name, storage_error, sweep
+from appliance.library.files import clear, discard, keep_original, original_name, storage_error, sweep
 from appliance.library.lock import WriterLock, holder
+from appliance.library.place import STAGED, STAGING, check_place
 from appliance.library.reading import DOCUMENT, Reader
 from appliance.library.schema import keywords_table, seal
 from appliance.library.writing import clean, now, touch
@@ -28,8 +28,6 @@ from appliance.library.writing import clean, now, touch
 WORDS = "1"
 """Counts changes of `words.prepare`: a library indexed with another number gets its keywords made again when it is opened for writing."""
 LONGEST_NAME = 200
-STAGING = "restoring"
-"""Where `backup.restore` unpacks, under the home. What a killed one leaves is removed at the next opening."""
 
 
 class Library(Reader):
@@ -51,8 +49,10 @@ class Library(Reader):
         """Open the library at `home`: to write (making it where there is none), or to read beside a writer, changing nothing.
 
         `fingerprint` names the embedder: the first writer's is kept. Raises LibraryBusy, LibraryDamaged, LibraryTooNew,
-        LibraryReadOnly, EmbedderChanged, DiskFull.
+        LibraryReadOnly, EmbedderChanged, DiskFull; to write, NotALibrary.
         """
+        if write:
+            check_place(home)
         lock = take_lock(home, purpose) if write else None
         database = None
         try:
@@ -256,10 +256,10 @@ class Library(Reader):
         with self.database.reading() as connection:
             row = connection.execute("SELECT value FROM settings WHERE name = 'words'").fetchone()
         try:
-            shutil.rmtree(self.home / STAGING, ignore_errors=True)
+            clear(self.home / STAGING, STAGED)
             sweep(self.home / "originals", wanted)
-            for folder in (self.home / "index").glob("*"):
-                generation.discard_stale(folder, self.chunk_ranges(int(folder.name) if folder.name.isdigit() else 0))
+            for folder in generation.indexes(self.home / "index"):
+                generation.discard_stale(folder, self.chunk_ranges(int(folder.name)))
         except OSError as error:
             raise storage_error(error, self.home) from error
         if not row or row[0] != WORDS:

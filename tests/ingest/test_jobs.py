@@ -134,6 +134,28 @@ def test_what_a_stopped_process_left_goes_on_in_the_next(start: Callable[..., Jo
     assert list(inbox.iterdir()) == []
 
 
+@pytest.mark.parametrize("linked", ["000000", "job.json", "lines.jsonl", ""])
+def test_a_job_that_holds_a_link_has_no_file_of_this_machine_read_in(
+    start: Callable[..., Jobs], library: Library, inbox: Path, tmp_path: Path, linked: str
+) -> None:
+    """On a stick, whoever had it may have put one there."""
+    staged = Inbox(inbox).stage("papers", files("a.txt", "b.txt"))
+    place, secret = inbox / staged.id / linked, tmp_path / "secret"
+    if place.exists():
+        place.rename(secret)
+    else:
+        secret.write_text("The laptop's own.", encoding="utf-8")
+    before = sorted(path.read_bytes() for path in ([secret] if secret.is_file() else secret.iterdir()))
+    place.symlink_to(secret)
+    assert Inbox(inbox).unfinished() == ()
+    jobs = start()
+    assert jobs.all() == ()
+    jobs.close()
+    assert library.collections() == ()
+    assert place.is_symlink()
+    assert sorted(path.read_bytes() for path in ([secret] if secret.is_file() else secret.iterdir())) == before
+
+
 def test_a_kill_between_the_document_and_its_line_doubles_nothing(start: Callable[..., Jobs], library: Library, inbox: Path, tmp_path: Path) -> None:
     staged = Inbox(inbox).stage("papers", files("a.txt", "b.txt"))
     shutil.copytree(inbox / staged.id, tmp_path / "copy")
@@ -141,7 +163,7 @@ def test_a_kill_between_the_document_and_its_line_doubles_nothing(start: Callabl
     ended(jobs, staged.id)
     (tmp_path / "copy").rename(inbox / staged.id)
     (inbox / staged.id / "lines.jsonl").write_text('\n{"document": "a.txt", "status": "ind')
-    (inbox / ".half.part").mkdir()
+    (inbox / f".{staged.id}.part").mkdir()
     state = ended(again := start(), staged.id)
     assert [(line.document, line.status) for line in state.lines] == [("a.txt", "unchanged"), ("b.txt", "unchanged")]
     assert names(library) == ["a.txt", "b.txt"]
