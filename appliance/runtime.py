@@ -11,27 +11,29 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
 from appliance import __version__
 from appliance.answer.pipeline import Asker
 from appliance.config import Settings
-from appliance.errors import HaversackError
+from appliance.errors import BundleError, HaversackError
 from appliance.ingest.jobs import Jobs
 from appliance.ingest.pipeline import Ingest
 from appliance.ingest.sandbox import Sandbox
+from appliance.integrity import verify_model
 from appliance.library.conversations import Conversations
 from appliance.library.store import Library
 from appliance.library.vectors import ExactVectors, Vectors
 from appliance.machine.judge import Report, examine
-from appliance.manifest import Manifest, Model, read_manifest, verify_model
+from appliance.manifest import Manifest, Model, read_manifest
 from appliance.models.catalogue import GeneratorSettings, generator_settings
 from appliance.models.embeds import Embeds
 from appliance.models.generator import Generator
 from appliance.offline.seal import Seal
+from appliance.packs.finding import Carried
 from appliance.packs.shelf import Shelf
-from appliance.trust import Trust, check_software, check_trust, trust
+from appliance.trust import Trust, check_software, check_trust, remember
 
 GUIDE = Path(__file__).resolve().parent / "guide"
 GUIDE_COLLECTION = "guide"
@@ -171,21 +173,48 @@ def open_appliance(settings: Settings, *, write: bool, purpose: str, seal: Seal,
     manifest = read_manifest(settings.bundle)
     check_software(manifest, os.environ)
     trusted = check_trust(manifest, settings.home, settings.trust)
-    library = open_library(settings, write=write, purpose=purpose, embedder=fingerprint(manifest.model("embedder")))
-    if write and manifest.signer is not None:
-        trust(manifest.signer, settings.home)
+    library = open_library(settings, write=write, purpose=purpose, embedder=fingerprint(manifest.model("embedder")), manifest=manifest)
+    try:
+        if write:
+            remember(manifest, settings.home)
+    except BaseException:
+        library.close()
+        raise
     return Appliance(settings, manifest, library, seal, trusted, serving=serving)
 
 
-def open_library(settings: Settings, *, write: bool, purpose: str = "", embedder: str | None = None) -> Shelf:
-    """The library, and the packs beside it. `embedder`: the bundle's fingerprint; without, packs are measured by the library's own."""
+def open_library(settings: Settings, *, write: bool, purpose: str = "", embedder: str | None = None, manifest: Manifest | None = None) -> Shelf:
+    """The library, and the packs beside it. `embedder`: the bundle's fingerprint; without, packs are measured by the library's own.
+
+    `manifest`: the bundle's, if it was found to be trusted. Else it is looked for here; where there is none that can be trusted, the packs of
+    the bundle are left out, and `Shelf.left_out` says why.
+    """
+    left_out = ""
+    if manifest is None:
+        try:
+            manifest = trusted_manifest(settings)
+        except BundleError as error:
+            left_out = f"The packs of the bundle were left out: {error}" if (settings.bundle / PACKS).is_dir() else ""
     library = Shelf.open(settings.home, write=write, purpose=purpose, fingerprint=embedder)
     try:
-        library.look(settings.bundle / PACKS, embedder or library.embedder())
+        library.look(carried_packs(manifest) if manifest else None, embedder or library.embedder())
+        library.left_out = left_out
     except BaseException:
         library.close()
         raise
     return library
+
+
+def trusted_manifest(settings: Settings) -> Manifest:
+    """The bundle's manifest, its signature and its key compared. Raises the bundle's errors."""
+    manifest = read_manifest(settings.bundle)
+    check_trust(manifest, settings.home, settings.trust)
+    return manifest
+
+
+def carried_packs(manifest: Manifest) -> Carried:
+    files = {PurePosixPath(file.path): (file.size, file.sha256) for file in manifest.files if file.role == "pack"}
+    return Carried(manifest.root / PACKS, {path.name: told for path, told in files.items() if path.parts[:-1] == (PACKS,)}, manifest.signer)
 
 
 def load_embedder(settings: Settings, manifest: Manifest) -> Embeds:

@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from appliance.commands.ingesting import line_as_json, print_line
+from appliance.commands.opening import open_shelf
 from appliance.config import Settings
 from appliance.documents import IngestLine
 from appliance.errors import BundleError, NoSuchPath, PackOfAnotherEmbedder, PackRefused
 from appliance.ingest.hygiene import printable
-from appliance.manifest import Manifest, read_manifest
+from appliance.manifest import Manifest
 from appliance.models.embeds import Embeds
 from appliance.offline.seal import Seal
 from appliance.packs.creating import FOLDER, create, pack_key
 from appliance.packs.file import PackFile, read_pack
 from appliance.packs.finding import Listed, facts, listed_as_json
 from appliance.packs.merging import embed_again, estimate, merge
-from appliance.runtime import PACKS, fingerprint, load_embedder, open_library
-from appliance.trust import check_trust
+from appliance.runtime import carried_packs, fingerprint, load_embedder, trusted_manifest
 
 
 def pack(settings: Settings, given: argparse.Namespace) -> int:
@@ -34,7 +34,7 @@ def pack(settings: Settings, given: argparse.Namespace) -> int:
 
 def _create(settings: Settings, given: argparse.Namespace) -> int:
     target = Path(given.file).absolute()
-    with open_library(settings, write=False) as library:
+    with open_shelf(settings, write=False) as library:
         collection = library.collection(given.collection)
         key = pack_key(settings.home, Path(given.key) if given.key else None)
         made = create(library, collection, target, key, originals=not given.without_originals, moment=_moment())
@@ -53,7 +53,7 @@ def _create(settings: Settings, given: argparse.Namespace) -> int:
 def _open(settings: Settings, given: argparse.Namespace) -> int:
     file = read_pack(_file(given.file))
     manifest, wanted = _bundle(settings)
-    with open_library(settings, write=True, purpose="pack open", embedder=wanted) as library:
+    with open_shelf(settings, write=True, purpose="pack open", embedder=wanted, manifest=manifest) as library:
         if (wanted or library.embedder() or file.embedder) != file.embedder:
             file = _embedded_again(settings, given, file, manifest, wanted)
         listed = library.open_pack(file)
@@ -63,7 +63,7 @@ def _open(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _close(settings: Settings, given: argparse.Namespace) -> int:
-    with open_library(settings, write=True, purpose="pack close") as library:
+    with open_shelf(settings, write=True, purpose="pack close") as library:
         library.close_pack(given.name)
     _say(given, {"closed": given.name}, f"{printable(given.name)} is closed. Its file and the conversations about it are as they were.")
     return 0
@@ -71,12 +71,12 @@ def _close(settings: Settings, given: argparse.Namespace) -> int:
 
 def _merge(settings: Settings, given: argparse.Namespace) -> int:
     file = read_pack(_file(given.file))
-    manifest = read_manifest(settings.bundle)
+    manifest = trusted_manifest(settings)
     wanted = fingerprint(manifest.model("embedder"))
     name = given.collection or file.title
     seal = Seal.without_counting()
     seal.close_network()
-    with open_library(settings, write=True, purpose="pack merge", embedder=wanted) as library:
+    with open_shelf(settings, write=True, purpose="pack merge", embedder=wanted, manifest=manifest) as library:
         again = None if wanted == file.embedder else _needed(settings, given, file, manifest, wanted)
         counts = _show(given, merge(library, file, name, again))
     if not given.json:
@@ -85,9 +85,9 @@ def _merge(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _list(settings: Settings, given: argparse.Namespace) -> int:
-    with open_library(settings, write=False, embedder=None) as library:
-        _, wanted = _bundle(settings)
-        library.look(settings.bundle / PACKS, wanted or library.embedder())
+    manifest, wanted = _bundle(settings)
+    with open_shelf(settings, write=False, manifest=manifest) as library:
+        library.look(carried_packs(manifest) if manifest else None, wanted or library.embedder())
         for one in library.packs:
             print(json.dumps(listed_as_json(one), ensure_ascii=False) if given.json else _line(one))
         if not library.packs and not given.json:
@@ -112,7 +112,6 @@ def _needed(settings: Settings, given: argparse.Namespace, file: PackFile, manif
     """The embedder to embed again with, where the user said so. Raises PackOfAnotherEmbedder with what that would take."""
     if manifest is None or wanted is None:
         raise PackRefused(detail=f"{file.path} was made with another embedder, and there is no bundle here whose embedder could take its place.")
-    check_trust(manifest, settings.home, settings.trust)
     embedder = load_embedder(settings, manifest)
     took = estimate(file, settings.home / FOLDER / "merging", embedder)
     if not given.re_embed:
@@ -133,9 +132,9 @@ def _show(given: argparse.Namespace, lines: Iterable[IngestLine]) -> dict[str, i
 
 
 def _bundle(settings: Settings) -> tuple[Manifest | None, str | None]:
-    """The bundle and its embedder, where there is one: a pack is opened without, too."""
+    """The bundle and its embedder, where there is one that is trusted: a pack is opened without, too."""
     try:
-        manifest = read_manifest(settings.bundle)
+        manifest = trusted_manifest(settings)
         return manifest, fingerprint(manifest.model("embedder"))
     except BundleError:
         return None, None

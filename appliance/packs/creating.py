@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,13 +16,14 @@ from appliance import __version__, minisign
 from appliance.carrying.filesystem import filesystem_of
 from appliance.documents import Collection
 from appliance.errors import DiskFull, PackKeyUnusable, PackRefused, PackTooLarge
-from appliance.library.files import PIECE, storage_error, writing_durably
+from appliance.library.files import PIECE, clear, storage_error, writing_durably
 from appliance.library.pack_database import Built, build
+from appliance.library.place import check_place
 from appliance.library.reading import Reader
 from appliance.library.store import take_lock
 from appliance.library.writing import now
 from appliance.minisign import BadSignature, SecretKey
-from appliance.packs.file import BLOCK, FOOT, FORMAT, MAGIC, PackFile, is_pack, read_pack, write_contents
+from appliance.packs.file import BLOCK, END, FOOT, FORMAT, LONGEST_CONTENTS, PackFile, is_pack, read_pack, write_contents
 
 KEY = "pack-key.pem"
 """In the home, for its owner alone: what packs made here are signed with."""
@@ -46,6 +46,8 @@ def pack_key(home: Path, file: Path | None = None) -> SecretKey:
     try:
         if file is not None and not file.is_file():
             raise PackKeyUnusable(path=path, detail="there is no such file")
+        if file is not None and not file.stat().st_size:  # the home's own would be made anew
+            raise PackKeyUnusable(path=path, detail="it holds no Ed25519 key")
         return minisign.load_key(path)
     except BadSignature as error:
         raise PackKeyUnusable(path=path, detail="it holds no Ed25519 key") from error
@@ -56,10 +58,11 @@ def pack_key(home: Path, file: Path | None = None) -> SecretKey:
 def create(library: Reader, collection: Collection, target: Path, key: SecretKey, *, originals: bool = True, moment: str | None = None) -> Created:
     """Write a collection to `target`, whole or not at all. `moment`: a time to put in the place of all others, for the same bytes each time.
 
-    Raises PackRefused, PackTooLarge, DiskFull, LibraryReadOnly, LibraryDamaged, LibraryBusy (one is being made already).
+    Raises PackRefused, PackTooLarge, DiskFull, LibraryReadOnly, LibraryDamaged, NotALibrary, LibraryBusy (one is being made already).
     """
     if target.exists() and not is_pack(target):
         raise PackRefused(detail=f"{target} is there, and is no pack. Choose another name, or move it away.")
+    check_place(library.home)
     scratch = library.home / FOLDER
     lock = take_lock(scratch, "making a pack")
     try:
@@ -84,7 +87,7 @@ def create(library: Reader, collection: Collection, target: Path, key: SecretKey
 def sweep(home: Path) -> None:
     """Remove what a killed one was making: texts that may have been deleted from the library since."""
     for left in (home / FOLDER).glob(f"{_MAKING}*"):
-        shutil.rmtree(left, ignore_errors=True)
+        clear(left, r"database(-journal)?")
 
 
 def _write(target: Path, database: Path, built: Built, title: str, embedder: str, key: SecretKey, moment: str) -> None:
@@ -104,11 +107,12 @@ def _write(target: Path, database: Path, built: Built, title: str, embedder: str
                 "chunks": built.chunks,
                 "database": {"size": size, "blocks": blocks},
                 "originals": sizes,
-                "key": key.public.text(),
             }
         )
+        if len(contents) > LONGEST_CONTENTS:
+            raise PackRefused(detail="it would list more originals than a pack may. Divide the collection, or add --without-originals.")
         signature = minisign.sign(hashlib.blake2b(contents).digest(), key, f"haversack pack {moment}").encode()
-        file.write(contents + signature + FOOT.pack(len(contents), len(signature), MAGIC + b"1"))
+        file.write(contents + signature + FOOT.pack(len(contents), len(signature), key.public.raw, END))
 
 
 def _copy_database(source: Path, target: BinaryIO) -> tuple[int, list[str]]:

@@ -5,10 +5,11 @@ database                  SQLite, from the first byte: it is read in place
 originals                 the documents as they were put in, one after another
 contents                  JSON: what the pack is, the sha256 of each 16 MiB of the database, name, place and sha256 of each original
 signature                 minisign's, over the contents
-foot                      28 bytes: lengths of the contents and of the signature, and "HAVERSACK-PACK-1"
+foot                      60 bytes: lengths of the contents and of the signature, the public key, and "HAVERSACK-PACK-2"
 ```
 
-Every byte is covered: the signature by its key, the contents by the signature, the rest by the contents. What is not used is not hashed:
+Every byte is covered: the signature by its key, the contents by the signature, the rest by the contents. The key stands outside of the
+contents, so that nothing is parsed before its signature was found to fit. What is not used is not hashed:
 opening a pack reads its end and its database, an original is compared with its sha256 when it is wanted.
 """
 
@@ -17,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import struct
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,21 +27,22 @@ from typing import Any, BinaryIO
 
 from appliance import minisign
 from appliance.errors import BadRequest, HaversackError, NotAPack, PackAltered, PackTooNew
-from appliance.library.files import PIECE, writing_durably
+from appliance.library.files import ORIGINAL, PIECE, writing_durably
 from appliance.library.store import collection_name
 from appliance.minisign import BadSignature, PublicKey
 
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".haversack"
 BLOCK = 16 << 20
 """Bytes that are hashed at a time: on two cores, two of them side by side."""
-FOOT = struct.Struct(">QI16s")
+FOOT = struct.Struct(">QI32s16s")
 MAGIC = b"HAVERSACK-PACK-"
+END = MAGIC + b"%d" % FORMAT
+LONGEST_CONTENTS = 8 << 20
+"""Bytes. An original takes 85 of them and 16 MiB of the database 67: this is enough for 90,000 documents and 4 GB."""
 _UNSIGNED = "untrusted comment: signature made by haversack\n"
 """The one line of a signature that it doesn't cover: nothing else may stand there."""
-_LONGEST_CONTENTS = 256 << 20
 _LONGEST_SIGNATURE = 4096
-_ORIGINAL = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})(\.[0-9a-z]{1,10})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class PackFile:
     """By the name under which they are kept, which holds their sha256."""
     signer: PublicKey
     identity: str
-    """The sha256 of the contents: two packs that have the same are the same."""
+    """The sha256 of key and contents: two packs that have the same are the same."""
     size: int
 
 
@@ -89,21 +90,21 @@ def read_pack(path: Path) -> PackFile:
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            content, signature = _end(path, file, size)
+            content, signature, signer = _end(path, file, size)
     except OSError as error:
         raise NotAPack(path=path, detail=error.strerror or error) from error
     try:
-        data = json.loads(content)
-        signer = minisign.parse_key(data["key"])
         text = signature.decode("utf-8")
         minisign.verify(hashlib.blake2b(content).digest(), text, signer)
+        if not text.startswith(_UNSIGNED):
+            raise BadSignature("the signature is not as it was written")
+        data = json.loads(content)
     except BadSignature as error:
         raise PackAltered(path=path, detail=error) from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise PackAltered(path=path, detail="its contents can't be read") from error
-    if not text.startswith(_UNSIGNED):
-        raise PackAltered(path=path, detail="the signature is not as it was written")
-    return _parsed(path, data, signer, hashlib.sha256(content).hexdigest(), size, len(content) + len(signature) + FOOT.size)
+    identity = hashlib.sha256(signer.raw + content).hexdigest()
+    return _parsed(path, data, signer, identity, size, len(content) + len(signature) + FOOT.size)
 
 
 def is_pack(path: Path) -> bool:
@@ -161,49 +162,49 @@ def _reads_as_signed(pack: PackFile, name: str, take: Callable[[bytes], int]) ->
 
 
 def _sha256(name: str) -> str:
-    match = _ORIGINAL.fullmatch(name)
+    match = ORIGINAL.fullmatch(name)
     if match is None:
         raise ValueError(f"no original is called {name!r}")
     return match[1]
 
 
-def _end(path: Path, file: BinaryIO, size: int) -> tuple[bytes, bytes]:
-    """Contents and signature as they stand in the file. Raises NotAPack, PackTooNew, OSError."""
+def _end(path: Path, file: BinaryIO, size: int) -> tuple[bytes, bytes, PublicKey]:
+    """Contents, signature and key as they stand in the file. Raises NotAPack, PackTooNew, PackAltered, OSError."""
     file.seek(max(0, size - FOOT.size))
     foot = file.read(FOOT.size)
     if len(foot) < FOOT.size or not foot.startswith(MAGIC, FOOT.size - 16):
         file.seek(0)
         detail = "its end is missing" if file.read(16) == b"SQLite format 3\0" else "it is another kind of file" if size else "it is empty"
         raise NotAPack(path=path, detail=detail)
-    content, signature, magic = FOOT.unpack(foot)
-    if magic != MAGIC + b"1":
+    content, signature, key, magic = FOOT.unpack(foot)
+    if magic == MAGIC + b"1":
+        raise NotAPack(path=path, detail="it was made before the first release")
+    if magic != END:
         raise PackTooNew(path=path, found=magic[len(MAGIC) :].decode("ascii", "replace"), known=FORMAT)
-    if content > min(_LONGEST_CONTENTS, size) or signature > _LONGEST_SIGNATURE or content + signature + FOOT.size > size:
+    if content > min(LONGEST_CONTENTS, size) or signature > _LONGEST_SIGNATURE or content + signature + FOOT.size > size:
         raise PackAltered(path=path, detail="its foot doesn't fit")
     file.seek(size - FOOT.size - signature - content)
-    return file.read(content), file.read(signature)
+    return file.read(content), file.read(signature), PublicKey(key)
 
 
 def _parsed(path: Path, data: Mapping[str, Any], signer: PublicKey, identity: str, size: int, end: int) -> PackFile:
     """Signed, but by anyone: everything has to make sense all the same. Raises PackAltered, PackTooNew."""
     try:
-        if data["format"] != FORMAT:
+        if _whole(data["format"]) != FORMAT:
             raise PackTooNew(path=path, found=data["format"], known=FORMAT)
-        database = int(data["database"]["size"])
+        database = _whole(data["database"]["size"])
         blocks = tuple(str(one) for one in data["database"]["blocks"])
         place = database
         originals: dict[str, Stored] = {}
         for name, length in data["originals"]:
             _sha256(name)
-            if int(length) < 0 or name in originals:
+            if name in originals:
                 raise ValueError("an original is listed wrongly")
-            originals[name] = Stored(place, int(length))
-            place += int(length)
+            originals[name] = Stored(place, _whole(length))
+            place += length
         if place + end != size or database < 1 or len(blocks) != -(-database // BLOCK):
             raise ValueError("its parts don't make up the file")
-        counts = [int(data[name]) for name in ("dimensions", "documents", "pages", "chunks")]
-        if min(counts) < 0:
-            raise ValueError("its counts are below zero")
+        counts = [_whole(data[name]) for name in ("dimensions", "documents", "pages", "chunks")]
         words = {name: str(data[name]) for name in ("created", "embedder", "software")}
         if not all(word.isprintable() and len(word) <= 300 for word in words.values()):
             raise ValueError("its words can't be shown")
@@ -232,3 +233,10 @@ def _parsed(path: Path, data: Mapping[str, Any], signer: PublicKey, identity: st
         identity=identity,
         size=size,
     )
+
+
+def _whole(value: object) -> int:
+    """A number as JSON's own parser gives whole ones: not 1e999, which is infinite, and not true. Raises ValueError."""
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError("a number in it is none that counts")
+    return value

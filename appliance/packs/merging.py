@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from appliance.documents import Conversion, Document, IngestLine, Passage
 from appliance.errors import LibraryError
 from appliance.ingest.splitter import embedded_texts, split
+from appliance.library.files import clear
 from appliance.library.store import Library
 from appliance.minisign import SecretKey
 from appliance.models.embeds import Embeds
 from appliance.packs.creating import FOLDER, create
 from appliance.packs.file import SUFFIX, PackFile
-from appliance.packs.mount import Mount
+from appliance.packs.mount import SHOWN, Mount
 
 _SAMPLE = 24
 """Passages that are embedded to know how fast this machine is: half a second's work on two cores."""
@@ -53,7 +54,7 @@ def merge(library: Library, pack: PackFile, collection: str, embedder: Embeds | 
                 library.record_failure(target.id, name=name, sha256="", size=0, reason=reason)
     finally:
         source.close()
-        shutil.rmtree(shown, ignore_errors=True)
+        clear(shown, SHOWN)
 
 
 def embed_again(home: Path, pack: PackFile, embedder: Embeds, fingerprint: str, key: SecretKey) -> Iterator[IngestLine | PackFile]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 from collections.abc import Collection as Group
 from pathlib import Path
@@ -19,6 +20,8 @@ from appliance.packs.file import PackFile, check_database, extract, read_pack
 
 SHIFT = 32
 """Bits: a pack's documents and chunks are numbered from its collection's id here, times 2^32."""
+SHOWN = r"[0-9a-f]{2}-[0-9a-f]{64}(\.[0-9a-z]{1,10})?(\.part)?"
+"""What an original is called while it is shown."""
 _SHOWN = 8
 """Originals that are kept while they are shown; of a page, the picture and its boxes come from one file."""
 
@@ -141,7 +144,9 @@ class Mount(Reader):
         return PackAltered(path=self.pack.path, detail=detail)
 
     def _make_room(self) -> None:
-        kept = sorted((path for path in self._shown.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime_ns)
+        kept = sorted(
+            (path for path in self._shown.iterdir() if re.fullmatch(SHOWN, path.name) and path.is_file()), key=lambda path: path.stat().st_mtime_ns
+        )
         for path in kept[: max(0, len(kept) - _SHOWN + 1)]:
             with contextlib.suppress(OSError):
                 path.unlink()

@@ -6,7 +6,6 @@ collection's id times 2^32, so every question about one finds its reader by a sh
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection as Group
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,13 +15,14 @@ from appliance.documents import Chunk, Collection, Document, Heading, Page, Unre
 from appliance.errors import HaversackError, NoSuchCollection, NoSuchDocument, NoSuchPack, PackOfAnotherEmbedder, PackReadOnly
 from appliance.library import mounts
 from appliance.library.database import Database
+from appliance.library.files import clear
 from appliance.library.lock import WriterLock
 from appliance.library.reading import Ids, Reader, Vectors
 from appliance.library.store import Library, collection_name
 from appliance.packs.creating import FOLDER, sweep
 from appliance.packs.file import PackFile
-from appliance.packs.finding import Listed, look, open_pack
-from appliance.packs.mount import SHIFT, Mount, check
+from appliance.packs.finding import Carried, Listed, look, open_pack
+from appliance.packs.mount import SHIFT, SHOWN, Mount, check
 
 Value = TypeVar("Value")
 
@@ -36,16 +36,18 @@ class Shelf(Library):
         self.packs: tuple[Listed, ...] = ()
         self._mounts: dict[int, Mount] = {}
         self._errors: dict[int, HaversackError] = {}
-        self._looked: tuple[Path | None, str] = (None, "")
+        self._looked: tuple[Carried | None, str] = (None, "")
+        self.left_out = ""
+        """Why the bundle's packs aren't among them, "" where they are."""
         if self.writable:
-            shutil.rmtree(self.shown, ignore_errors=True)  # what a killed one left
+            clear(self.shown, SHOWN)  # what a killed one left
             if self.holder(home / FOLDER) is None:
                 sweep(home)
 
-    def look(self, folder: Path | None, embedder: str) -> None:
-        """Find the packs: those that were opened here, and those in `folder`. Those that `embedder` made, or any where it is "", are opened."""
-        self._looked = folder, embedder
-        found = look(self, folder, embedder)
+    def look(self, carried: Carried | None, embedder: str) -> None:
+        """Find the packs: those that were opened here, and the bundle's. Those that `embedder` made, or any where it is "", are opened."""
+        self._looked = carried, embedder
+        found = look(self, carried, embedder)
         former = self._mounts
         self._mounts = {one.collection_id: self._mounted(one, one.pack) for one in found if one.pack and one.state == "open"}
         self._errors = {one.collection_id: one.error for one in found if one.error and one.collection_id}
@@ -56,14 +58,14 @@ class Shelf(Library):
 
     def open_pack(self, pack: PackFile) -> Listed:
         """Read a pack from now on, once its database is as it was signed. Raises PackOfAnotherEmbedder, PackGone, PackAltered, NotAPack."""
-        folder, embedder = self._looked
+        carried, embedder = self._looked
         wanted = embedder or pack.embedder
         if pack.embedder != wanted:
             counts = f"{pack.documents} documents, {pack.chunks} passages"
             raise PackOfAnotherEmbedder(path=pack.path, found=pack.embedder, wanted=wanted, estimate=counts)
         check(pack)
         kept = open_pack(self, pack)
-        self.look(folder, embedder)
+        self.look(carried, embedder)
         return next(one for one in self.packs if one.collection_id == kept.collection_id)
 
     def close_pack(self, name: str) -> None:
@@ -78,7 +80,7 @@ class Shelf(Library):
         for mount in self._mounts.values():
             mount.close()
         if self.writable:
-            shutil.rmtree(self.shown, ignore_errors=True)
+            clear(self.shown, SHOWN)
         super().close()
 
     def check_packs(self) -> None:

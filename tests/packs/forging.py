@@ -12,7 +12,7 @@ from typing import Any
 
 from appliance import minisign
 from appliance.minisign import SecretKey
-from appliance.packs.file import BLOCK, FOOT, MAGIC, PackFile, write_contents
+from appliance.packs.file import BLOCK, END, FOOT, PackFile, write_contents
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -24,7 +24,7 @@ def forge(
     *,
     statements: str = "",
     change: Change = lambda contents: None,
-    magic: bytes = MAGIC + b"1",
+    magic: bytes = END,
     sign_with: SecretKey | None = None,
 ) -> Path:
     """A pack made of another: its database after `statements`, its contents after `change`, signed by `key` as if it were its maker's."""
@@ -38,9 +38,8 @@ def forge(
     made = database.read_bytes()
     database.unlink()
     originals = b"".join(content[one.start : one.start + one.size] for one in pack.originals.values())
-    length, _, _ = FOOT.unpack(content[-FOOT.size :])
+    length, *_ = FOOT.unpack(content[-FOOT.size :])
     contents = json.loads(content[pack.database + len(originals) :][:length])
-    contents["key"] = key.public.text()
     contents["database"] = {
         "size": len(made),
         "blocks": [hashlib.sha256(made[start : start + BLOCK]).hexdigest() for start in range(0, len(made), BLOCK)],
@@ -48,5 +47,5 @@ def forge(
     change(contents)
     signed = write_contents(contents)
     signature = minisign.sign(hashlib.blake2b(signed).digest(), sign_with or key, "haversack pack").encode()
-    target.write_bytes(made + originals + signed + signature + FOOT.pack(len(signed), len(signature), magic))
+    target.write_bytes(made + originals + signed + signature + FOOT.pack(len(signed), len(signature), key.public.raw, magic))
     return target

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from appliance.library import keywords
 from appliance.library.ledger import ledger
 from appliance.library.store import Library
 from appliance.minisign import SecretKey, load_key
-from appliance.packs.file import FOOT, MAGIC, PackFile, read_pack
+from appliance.packs.file import END, FOOT, LONGEST_CONTENTS, MAGIC, PackFile, read_pack, write_contents
 from appliance.packs.finding import open_pack
 from appliance.packs.mount import Mount
 from appliance.packs.shelf import Shelf
@@ -113,8 +115,8 @@ def test_other_files_are_no_packs(office: Library, tmp_path: Path) -> None:
 
 
 def test_a_newer_format_is_said(pack: PackFile, tmp_path: Path, stranger: SecretKey) -> None:
-    with pytest.raises(PackTooNew, match="format 2"):
-        read_pack(forge(pack, tmp_path / "one", stranger, magic=MAGIC + b"2"))
+    with pytest.raises(PackTooNew, match="format 3"):
+        read_pack(forge(pack, tmp_path / "one", stranger, magic=MAGIC + b"3"))
     with pytest.raises(PackTooNew, match="format 7"):
         read_pack(forge(pack, tmp_path / "two", stranger, change=lambda contents: contents.update(format=7)))
 
@@ -182,8 +184,14 @@ NONSENSE: dict[str, Change] = {
     "a larger database": lambda it: it["database"].update(size=1 << 50),
     "no database": lambda it: it.pop("database"),
     "a list": lambda it: it.update(database=[]),
-    "no key": lambda it: it.update(key=""),
-    "a key that is a number": lambda it: it.update(key=5),
+    "a count that is infinite": lambda it: it.update(documents=math.inf),
+    "a count that is no number": lambda it: it.update(pages=math.nan),
+    "a count with a point": lambda it: it.update(chunks=3.0),
+    "a count that is true": lambda it: it.update(documents=True),
+    "a count in words": lambda it: it.update(documents="3"),
+    "a format that is infinite": lambda it: it.update(format=math.inf),
+    "a database of infinite size": lambda it: it["database"].update(size=math.inf),
+    "an original of infinite size": lambda it: it["originals"][0].__setitem__(1, math.inf),
 }
 
 
@@ -196,15 +204,46 @@ def test_signed_nonsense_is_refused(pack: PackFile, tmp_path: Path, stranger: Se
 def test_contents_that_are_no_json_are_refused(pack: PackFile, tmp_path: Path) -> None:
     content = pack.path.read_bytes()
     for contents in (b"", b"[" * 100_000, b"{}", b"[]", b"\xff\xfe", b"null", b'{"key": null}'):
-        pack.path.write_bytes(content[: pack.database] + contents + b"x" + FOOT.pack(len(contents), 1, MAGIC + b"1"))
+        pack.path.write_bytes(content[: pack.database] + contents + b"x" + FOOT.pack(len(contents), 1, pack.signer.raw, END))
         with pytest.raises(PackAltered):
             read_pack(pack.path)
+
+
+def test_nothing_is_parsed_before_its_signature_fits_and_nothing_long(pack: PackFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of empty lists takes more than twenty times its size in memory, and anyone can write one."""
+    content = pack.path.read_bytes()
+    bomb = b"[" + b"[]," * (1 << 20) + b"[]]"
+
+    def refused(*given: object, **named: object) -> None:
+        raise AssertionError("it was parsed")
+
+    monkeypatch.setattr(json, "loads", refused)
+    signature = content[-FOOT.size - FOOT.unpack(content[-FOOT.size :])[1] : -FOOT.size]
+    pack.path.write_bytes(content[: pack.database] + bomb + signature + FOOT.pack(len(bomb), len(signature), pack.signer.raw, END))
+    with pytest.raises(PackAltered, match="the signature does not fit"):
+        read_pack(pack.path)
+    monkeypatch.undo()
+    long = b"[" * (LONGEST_CONTENTS + 1)
+    pack.path.write_bytes(content[: pack.database] + long + signature + FOOT.pack(len(long), len(signature), pack.signer.raw, END))
+    with pytest.raises(PackAltered, match="its foot doesn't fit"):
+        read_pack(pack.path)
+
+
+def test_the_longest_contents_are_those_of_ten_thousand_documents_and_more(pack: PackFile) -> None:
+    originals = [[f"ab/{'c' * 64}.pdf", 123_456_789]] * 10_000
+    blocks = ["d" * 64] * (4 << 30 >> 24)  # 100,000 passages are 24 of them
+    assert len(write_contents({"originals": originals, "database": {"blocks": blocks}})) * 8 < LONGEST_CONTENTS
+
+
+def test_one_of_before_the_first_release_is_said(pack: PackFile, tmp_path: Path, stranger: SecretKey) -> None:
+    with pytest.raises(NotAPack, match="made before the first release"):
+        read_pack(forge(pack, tmp_path / "one", stranger, magic=MAGIC + b"1"))
 
 
 def test_lengths_in_the_foot_are_not_believed(pack: PackFile) -> None:
     content = pack.path.read_bytes()
     for lengths in ((1 << 63, 10), (10, 1 << 31), (0, 0), (len(content), 300), (len(content) - FOOT.size, 0)):
-        pack.path.write_bytes(content[: -FOOT.size] + FOOT.pack(*lengths, MAGIC + b"1"))
+        pack.path.write_bytes(content[: -FOOT.size] + FOOT.pack(*lengths, pack.signer.raw, END))
         with pytest.raises(PackAltered):
             read_pack(pack.path)
 

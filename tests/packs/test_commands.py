@@ -7,13 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance.library.store import Library
+from appliance.manifest import LISTS, MANIFEST, PUBLIC_KEY, read_manifest
+from appliance.minisign import load_key
 from appliance.packs.creating import create, pack_key
+from bundle.sign import entry_of, write_lists
 from tests.clinic import NOTES, make_pdf
 from tests.library.making import Maker
 
@@ -56,8 +61,29 @@ def stick(tmp_path_factory: pytest.TempPathFactory, bundle_root: Path) -> Path:
     """The starter bundle with room for packs: its files by hard link, so that nothing is copied."""
     root = tmp_path_factory.mktemp("stick") / "starter"
     shutil.copytree(bundle_root, root, copy_function=lambda source, target: os.link(os.path.realpath(source), target) or target)
+    for name in (*LISTS, PUBLIC_KEY):  # these are written anew: never through the link
+        content = (root / name).read_bytes()
+        (root / name).unlink()
+        (root / name).write_bytes(content)
     (root / "packs").mkdir()
     return root
+
+
+@contextmanager
+def carried(stick: Path, pack: Path, *, key: str = "builder") -> Iterator[Path]:
+    """The stick as if its builder had put that pack on it, and signed for it."""
+    before = {name: (stick / name).read_bytes() for name in (*LISTS, PUBLIC_KEY)}
+    target = stick / "packs" / pack.name
+    shutil.copyfile(pack, target)
+    told = json.loads(before[MANIFEST])
+    entries = [entry for entry in told["files"] if entry["path"] != PUBLIC_KEY]
+    write_lists(stick, told, load_key(stick.parent / f"{key}.pem"), [*entries, entry_of(stick, f"packs/{pack.name}", "pack")])
+    try:
+        yield target
+    finally:
+        target.unlink(missing_ok=True)
+        for name, content in before.items():
+            (stick / name).write_bytes(content)
 
 
 @pytest.fixture(scope="module")
@@ -116,22 +142,69 @@ def test_opened_in_the_field_it_is_asked_like_a_collection(haversack: Haversack,
         ("documents", "remove", "road.txt", "--collection", "clinic"),
         ("collections", "remove", "clinic"),
     ):
-        assert haversack.says(home, *words).startswith("'clinic' is a pack, and packs are not changed.")
+        assert "'clinic' is a pack, and packs are not changed." in haversack.says(home, *words)
     haversack(home, "pack", "close", "clinic")
     assert haversack(home, "collections", "list") == []
     assert "There is no open pack named 'clinic'" in haversack.says(home, "search", "beds", "--collection", "clinic")
 
 
 def test_packs_on_the_bundle_need_no_opening(haversack: Haversack, stick: Path, pack: Path, home: Path) -> None:
-    target = stick / "packs" / "clinic.haversack"
-    shutil.copyfile(pack, target)
-    try:
+    with carried(stick, pack):
         (found,) = haversack(home, "search", "beds", "--collection", "clinic", "--limit", "1")
         assert found["results"][0]["document"] == "clinic.pdf"
         assert not (home / "library.sqlite3").exists()  # whoever only reads writes nothing down
         assert [(one["state"], one["on_bundle"]) for one in haversack(home, "pack", "list")] == [("open", True)]
+
+
+def test_no_document_is_read_from_a_bundle_that_is_altered_or_a_strangers(
+    haversack: Haversack, stick: Path, pack: Path, home: Path, papers: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.haversack"
+    with carried(stick, pack, key="thief"):
+        thief = read_manifest(stick).signer
+    haversack(home, "ingest", str(papers / "road.txt"), "--collection", "mine")  # by the bundle's true key, which is kept
+    haversack(home, "pack", "create", "mine", str(own))
+
+    def meets(why: str) -> None:
+        for words in (("collections", "list"), ("documents", "list", "--collection", "mine"), ("pack", "list"), ("pack", "open", str(own))):
+            done = haversack.run(home, *words, "--json")
+            assert done.returncode == 0, done.stderr
+            assert done.stderr.startswith("The packs of the bundle were left out: ")
+            assert why in done.stderr
+            assert "Traceback" not in done.stderr
+            assert "clinic" not in done.stdout
+        assert [one["name"] for one in haversack(home, "collections", "list")] == ["mine", "mine (2)"]
+        haversack(home, "pack", "create", "mine", str(tmp_path / "again.haversack"))
+        haversack(home, "pack", "close", "mine (2)")
+        assert "no collection named 'clinic'" in haversack.says(home, "documents", "list", "--collection", "clinic")
+        assert why in haversack.says(home, "pack", "merge", str(own), code=3)
+        status = haversack.run(home, "status").stdout.splitlines()
+        assert [why in line and "were left out" in line for line in status if line.startswith("Bundle")] == [True]
+        (told,) = haversack(home, "status", "--json")
+        assert ([one["name"] for one in told["collections"]], told["profile"]) == (["mine"], None)
+
+    with carried(stick, pack, key="thief"):
+        assert thief is not None
+        meets(f"is signed by {thief.fingerprint}")
+    with carried(stick, pack):
+        (stick / MANIFEST).write_bytes((stick / MANIFEST).read_bytes() + b" ")
+        meets("manifest.json in the bundle is altered")
+        (stick / MANIFEST).unlink()
+        meets("There is no bundle at")
+
+
+def test_a_pack_that_was_dropped_onto_the_bundle_is_named_and_not_opened(haversack: Haversack, stick: Path, pack: Path, home: Path) -> None:
+    dropped = stick / "packs" / "dropped.haversack"
+    shutil.copyfile(pack, dropped)
+    try:
+        assert haversack(home, "collections", "list") == []
+        (listed,) = haversack(home, "pack", "list")
+        assert (listed["state"], listed["sentence"]) == ("not listed", "not part of this bundle; open it with `haversack pack open FILE`")
+        assert "There is no open pack named 'dropped'" in haversack.says(home, "search", "beds", "--collection", "dropped")
+        (opened,) = haversack(home, "pack", "open", str(dropped))
+        assert (opened["collection"], opened["state"]) == ("clinic", "open")
     finally:
-        target.unlink()
+        dropped.unlink()
 
 
 def test_merged_it_is_a_collection_of_ones_own(haversack: Haversack, pack: Path, home: Path) -> None:

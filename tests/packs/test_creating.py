@@ -12,15 +12,19 @@ from pathlib import Path
 import pytest
 
 from appliance import minisign
-from appliance.errors import DiskFull, LibraryDamaged, PackGone, PackKeyUnusable, PackRefused, PackTooLarge
+from appliance.errors import DiskFull, LibraryDamaged, NotALibrary, PackGone, PackKeyUnusable, PackRefused, PackTooLarge
 from appliance.library import keywords
 from appliance.library.store import Library
+from appliance.manifest import read_manifest
 from appliance.minisign import parse_key
+from appliance.packs import creating
 from appliance.packs.creating import KEY, create, pack_key
 from appliance.packs.file import FOOT, PackFile, is_pack, read_pack
 from appliance.packs.shelf import Shelf
+from appliance.runtime import carried_packs
 from tests.images import exfat_image, fat_image, mounted
 from tests.library.making import Maker
+from tests.packs.bundles import carry
 from tests.packs.conftest import MODEL, PAGES
 
 MOMENT = "2026-11-24T00:00:00Z"
@@ -37,7 +41,8 @@ def test_it_says_what_is_in_it(pack: PackFile, office: Library) -> None:
 def test_plain_tools_can_check_the_signature(pack: PackFile) -> None:
     """The contents and their minisign signature stand at the end, one after the other; the contents hash the rest."""
     content = pack.path.read_bytes()
-    length, signature, _ = FOOT.unpack(content[-FOOT.size :])
+    length, signature, key, _ = FOOT.unpack(content[-FOOT.size :])
+    assert key == pack.signer.raw
     end = len(content) - FOOT.size
     contents, text = content[end - signature - length : end - signature], content[end - signature : end].decode()
     assert minisign.verify(hashlib.blake2b(contents).digest(), text, parse_key(pack.signer.text())).startswith("haversack pack 2")
@@ -78,12 +83,12 @@ def test_the_same_documents_make_the_same_bytes(tmp_path: Path, office: Library)
     assert b"It was here" not in again.path.read_bytes()
 
 
-def test_a_pack_of_a_pack_holds_the_same(home: Path, pack: PackFile, tmp_path: Path) -> None:
-    folder = tmp_path / "packs"
-    folder.mkdir()
+def test_a_pack_of_a_pack_holds_the_same(home: Path, office: Library, pack: PackFile, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle" / "packs"
+    folder.mkdir(parents=True)
     pack.path.rename(folder / "field.haversack")
     with Shelf.open(home, write=True) as shelf:
-        shelf.look(folder, MODEL)
+        shelf.look(carry(folder, pack_key(office.home)), MODEL)
         made = create(shelf, shelf.collection("field"), tmp_path / "copy.haversack", pack_key(home)).pack
     assert (made.blocks, made.originals, made.embedder) == (pack.blocks, pack.originals, pack.embedder)
     assert made.signer != pack.signer
@@ -141,6 +146,22 @@ def test_a_pack_above_what_fat_takes_is_refused_before_a_byte_is_written(office:
         assert not list(stick.mount.glob("x*"))
 
 
+def test_more_originals_than_a_pack_may_list_are_refused(office: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(creating, "LONGEST_CONTENTS", 500)
+    with pytest.raises(PackRefused, match="more originals than a pack may"):
+        create(office, office.collection("field"), tmp_path / "x.haversack", pack_key(office.home))
+    assert not list(tmp_path.glob("x.haversack*"))
+
+
+def test_it_is_not_made_through_a_link(office: Library, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (office.home / "packs").symlink_to(victim)
+    with pytest.raises(NotALibrary, match="it is a link"):
+        create(office, office.collection("field"), tmp_path / "x.haversack", pack_key(office.home))
+    assert not list(victim.iterdir())
+
+
 def test_a_stick_without_room_keeps_what_it_had(office: Library, make: Maker, tmp_path: Path) -> None:
     with fat_image(tmp_path, size=40 << 20) as stick:
         target = stick.mount / "field.haversack"
@@ -160,10 +181,11 @@ def test_it_is_read_in_place_from_a_stick_that_cannot_be_written_to(office: Libr
         packs = stick.mount / "packs"
         packs.mkdir()
         create(office, office.collection("field"), packs / "field.haversack", pack_key(office.home))
+        carry(packs, pack_key(office.home))
         image = stick.image
     before = hashlib.sha256(image.read_bytes()).hexdigest()
     with mounted(image, kind, read_only=True) as stick, Shelf.open(home, write=True, fingerprint=MODEL) as shelf:
-        shelf.look(stick.mount / "packs", MODEL)
+        shelf.look(carried_packs(read_manifest(stick.mount)), MODEL)
         collection = shelf.collection("field")
         assert collection.documents == 3
         found = keywords.search(shelf, collection.id, "twelve metres", 1)
@@ -205,11 +227,13 @@ def test_killed_while_it_is_made_the_old_one_stands(office: Library, make: Maker
 @pytest.mark.parametrize("kind", ["fat", "exfat"])
 def test_a_stick_pulled_out_while_it_is_read_costs_a_sentence_and_may_come_back(office: Library, home: Path, tmp_path: Path, kind: str) -> None:
     with (fat_image if kind == "fat" else exfat_image)(tmp_path) as stick:
-        create(office, office.collection("field"), stick.mount / "field.haversack", pack_key(office.home))
+        (stick.mount / "packs").mkdir()
+        create(office, office.collection("field"), stick.mount / "packs" / "field.haversack", pack_key(office.home))
+        carry(stick.mount / "packs", pack_key(office.home))
         image, mount = stick.image, stick.mount
     with Shelf.open(home, write=True, fingerprint=MODEL) as shelf:
         with mounted(image, kind, read_only=True):
-            shelf.look(mount, MODEL)
+            shelf.look(carried_packs(read_manifest(mount)), MODEL)
             collection = shelf.collection("field")
             documents = shelf.documents(collection.id)
             subprocess.run(["umount", "-l", str(mount)], check=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,16 @@ from appliance.errors import NoSuchPack, PackGone, PackOfAnotherEmbedder
 from appliance.library import mounts
 from appliance.library.conversations import Conversations
 from appliance.library.store import Library
-from appliance.minisign import load_key
+from appliance.minisign import SecretKey, load_key
+from appliance.packs import finding
 from appliance.packs.creating import create, pack_key
 from appliance.packs.file import PackFile, read_pack
 from appliance.packs.finding import Listed, open_pack
 from appliance.packs.shelf import Shelf
 from tests.library.making import Maker
+from tests.packs.bundles import carry
 from tests.packs.conftest import MODEL
+from tests.packs.forging import forge
 
 
 @pytest.fixture
@@ -30,8 +35,13 @@ def packs(tmp_path: Path) -> Path:
 
 def look(home: Path, packs: Path | None, *, write: bool = True, embedder: str = MODEL) -> tuple[tuple[Listed, ...], tuple[Collection, ...]]:
     with Shelf.open(home, write=write) as shelf:
-        shelf.look(packs, embedder)
+        shelf.look(carry(packs, builder(packs)) if packs else None, embedder)
         return shelf.packs, shelf.collections()
+
+
+def builder(packs: Path) -> SecretKey:
+    """Whose bundle it is: another one than the packs' maker."""
+    return load_key(packs.parent.parent / "builder.pem")
 
 
 def remember(home: Path, pack: PackFile) -> None:
@@ -108,7 +118,7 @@ def test_conversations_about_an_older_edition_stay(home: Path, office: Library, 
     assert [(one.name, one.documents) for one in collections] == [("field", 4)]
     assert collections[0].id != older.collection_id
     with Shelf.open(home, write=True) as shelf:
-        shelf.look(packs, MODEL)
+        shelf.look(carry(packs, builder(packs)), MODEL)
         assert Conversations(shelf).get(kept.id).collection_id == older.collection_id
         with pytest.raises(NoSuchPack):
             shelf.collection("field (older)")
@@ -142,7 +152,7 @@ def test_what_was_closed_stays_closed(home: Path, pack: PackFile, packs: Path) -
     (closed,), collections = look(home, packs)
     assert (closed.state, closed.sentence, collections) == ("closed", "closed", ())
     with Shelf.open(home, write=True) as shelf:
-        shelf.look(packs, MODEL)
+        shelf.look(carry(packs, builder(packs)), MODEL)
         with pytest.raises(NoSuchPack):
             shelf.ensure_collection("field")
 
@@ -154,11 +164,11 @@ def test_one_of_another_embedder_is_listed_and_not_searched(home: Path, pack: Pa
         assert (listed.state, collections) == ("other embedder", ())
         assert isinstance(listed.error, PackOfAnotherEmbedder)
         with Shelf.open(home, write=write) as shelf:
-            shelf.look(packs, "another")
+            shelf.look(carry(packs, builder(packs)), "another")
             with pytest.raises(PackOfAnotherEmbedder, match="was made with test-model, and the bundle holds another"):
                 shelf.collection("field")
     with Shelf.open(home, write=True) as shelf:
-        shelf.look(packs, "another")
+        shelf.look(carry(packs, builder(packs)), "another")
         assert not shelf.ensure_collection("field").pack  # one of that name may be made, to merge into
 
 
@@ -185,9 +195,86 @@ def test_a_flip_in_a_database_is_said_when_it_is_asked_and_costs_the_others_noth
     (packs / "field.haversack").write_bytes(content)
     with Shelf.open(home, write=True, fingerprint=MODEL) as shelf:
         shelf.ensure_collection("mine")
-        shelf.look(packs, MODEL)
+        shelf.look(carry(packs, builder(packs)), MODEL)
         shelf.check_packs()
         assert [one.name for one in shelf.collections()] == ["field", "mine"]
         with pytest.raises(Exception, match="not as it was signed"):
             shelf.documents(shelf.collection("field").id)
         assert shelf.documents(shelf.collection("mine").id) == ()
+
+
+def test_a_pack_that_the_bundles_list_does_not_name_is_named_and_not_read(
+    home: Path, office: Library, pack: PackFile, packs: Path, tmp_path: Path
+) -> None:
+    """Put there by whoever had the stick: of the true one's title, and newer."""
+    create(office, office.collection("field"), packs / "true.haversack", pack_key(office.home), moment="2026-01-01T00:00:00Z")
+    carried = carry(packs, builder(packs))
+    forge(
+        pack, packs / "Alien.haversack", load_key(tmp_path / "stranger.pem"), change=lambda contents: contents.update(created="2099-01-01T00:00:00Z")
+    )
+    forge(pack, packs / "huge.haversack", load_key(tmp_path / "stranger.pem"), change=lambda contents: contents.update(documents=math.inf))
+    (packs / "letter.haversack").write_bytes(b"Dear Amina")
+    for write in (False, True, True):
+        with Shelf.open(home, write=write) as shelf:
+            shelf.look(carried, MODEL)
+            named = {Path(one.path).name: (one.collection, one.state) for one in shelf.packs}
+            assert named == {
+                "true.haversack": ("field", "open"),
+                "Alien.haversack": ("Alien", "not listed"),
+                "huge.haversack": ("huge", "not listed"),
+                "letter.haversack": ("letter", "not listed"),
+            }
+            assert {one.sentence for one in shelf.packs if one.state == "not listed"} == {
+                "not part of this bundle; open it with `haversack pack open FILE`"
+            }
+            assert [(one.name, one.documents) for one in shelf.collections()] == [("field", 3)]
+            assert [one.note for one in shelf.packs if one.state == "open"] == [""], "the first key is that of the list"
+            with pytest.raises(NoSuchPack):
+                shelf.collection("Alien")
+    with Shelf.open(home, write=True) as shelf:
+        shelf.look(carried, MODEL)
+        opened = shelf.open_pack(read_pack(packs / "Alien.haversack"))
+        assert (opened.collection, opened.state) == ("field (2)", "open")
+        assert pack.signer.fingerprint in opened.note
+        assert sorted(one.name for one in shelf.collections()) == ["field", "field (2)"]
+
+
+def test_another_file_under_the_name_of_a_listed_one_is_not_opened(home: Path, pack: PackFile, packs: Path, tmp_path: Path) -> None:
+    pack.path.rename(packs / "field.haversack")
+    true = replace(pack, path=packs / "field.haversack")
+    carried = carry(packs, builder(packs))
+    forge(
+        true, packs / "field.haversack", load_key(tmp_path / "stranger.pem"), change=lambda contents: contents.update(created="2099-01-01T00:00:00Z")
+    )
+    for write in (False, True):
+        with Shelf.open(home, write=write) as shelf:
+            shelf.look(carried, MODEL)
+            assert [(one.state, one.path) for one in shelf.packs] == [("altered", str(true.path))]
+            assert "the bundle's list names another file" in shelf.packs[0].sentence
+            assert shelf.collections() == ()
+
+
+def test_each_file_is_read_once_however_many_there_are(
+    home: Path, pack: PackFile, packs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "MOST", 12)  # each is remembered in a transaction of its own
+    for number in range(finding.MOST + 3):
+        forge(pack, packs / f"{number:03}.haversack", load_key(tmp_path / "k.pem"), change=lambda it, number=number: it.update(title=f"t{number:03}"))
+    carried = carry(packs, builder(packs))
+    (packs / "!.haversack").write_bytes(b"what sorts before them")
+    read: list[Path] = []
+
+    def counted(path: Path) -> PackFile:
+        read.append(path)
+        return read_pack(path)
+
+    monkeypatch.setattr(finding, "read_pack", counted)
+    for write in (True, False, True):
+        read.clear()
+        with Shelf.open(home, write=write) as shelf:
+            shelf.look(carried, MODEL)
+            assert [one.name for one in shelf.collections()] == [f"t{number:03}" for number in range(finding.MOST)]
+            assert [one.sentence for one in shelf.packs if one.state == "not listed"] == [
+                f"there are {finding.MOST + 4} packs, and {finding.MOST} are looked at; open another with `haversack pack open FILE`"
+            ]
+        assert len(read) == len(set(read)) == finding.MOST
