@@ -10,7 +10,8 @@ setlocal EnableExtensions DisableDelayedExpansion
 set "here=%~dp0"
 set "here=%here:~0,-1%"
 set "platform=windows-x64"
-set "portable=%HAVERSACK_PORTABLE%"
+set "portable="
+for %%v in (1 true yes on) do if /i "%HAVERSACK_PORTABLE%"=="%%v" set "portable=1"
 set "traceless="
 set "place="
 set "first="
@@ -74,7 +75,7 @@ if not defined place (
   goto end
 )
 if defined traceless set "own=%place%"
-if not exist "%place%\runtime\%base_hash:~0,16%" >&2 echo Unpacking the software into %place%\runtime (once, about a minute; the folder can be deleted at any time).
+if not exist "%place%\runtime\%base_hash:~0,16%\.whole" >&2 echo Unpacking the software into %place%\runtime (once, about a minute; the folder can be deleted at any time).
 call :unpack "%base_hash%" "%base_file%"
 if errorlevel 1 goto end
 call :unpack "%ours_hash%" "%ours_file%"
@@ -132,7 +133,7 @@ exit /b 0
 :unpack
 set "hash=%~1"
 set "to=%place%\runtime\%hash:~0,16%"
-if exist "%to%\" exit /b 0
+if exist "%to%\.whole" exit /b 0
 set "found="
 if not exist "%here%\%~2" (
   call :stop "%~2 is missing on the stick. Copy the bundle again." 3
@@ -155,11 +156,14 @@ if errorlevel 1 (
   call :stop "%~2 could not be unpacked into %place%. Free some space there and start again." 1
   exit /b 1
 )
+rem A folder that was cut off has no such file, and is made anew.
+>"%part%\.whole" echo %hash%
+if not exist "%to%\.whole" if exist "%to%\" rmdir /s /q "%to%"
 move "%part%" "%to%" >nul 2>nul
 rem Another start may have been quicker: then it was moved into that one's folder, or not at all.
 if exist "%part%\" rmdir /s /q "%part%"
 if exist "%to%\%own_name%\" rmdir /s /q "%to%\%own_name%"
-if not exist "%to%\" (
+if not exist "%to%\.whole" (
   call :stop "%place%\runtime can't be written." 1
   exit /b 1
 )

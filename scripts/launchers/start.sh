@@ -26,7 +26,10 @@ if [ "$platform" = linux-x64 ] && [ -r /proc/cpuinfo ] && ! grep -qw sse4_2 /pro
     stop "This processor is too old for Haversack, which needs one of 2009 or later (with SSE 4.2). Take another laptop."
 fi
 
-portable=${HAVERSACK_PORTABLE:-}
+case ${HAVERSACK_PORTABLE:-} in
+    1 | [Tt]rue | [Yy]es | [Oo]n) portable=1 ;;
+    *) portable= ;;
+esac
 traceless=
 count=$#
 while [ "$count" -gt 0 ]; do
@@ -100,7 +103,7 @@ if [ -n "$traceless" ]; then
 else
     place=
     try() {
-        usable "$1" && { [ -d "$1/runtime/$(hash_of "$base")" ] || room "$1" "$needed"; } && place=$1
+        usable "$1" && { [ -f "$1/runtime/$(hash_of "$base")/.whole" ] || room "$1" "$needed"; } && place=$1
     }
     mine() { # in a folder that everybody may write to, another user could have made it first
         mkdir -p "$1" 2>/dev/null && [ -O "$1" ] && [ ! -L "$1" ] && try "$1"
@@ -117,7 +120,7 @@ fi
 
 unpack() { # $1: hash and path as listed; unpacked under a name of its own, renamed when whole
     hash=$(hash_of "$1")
-    [ -d "$place/runtime/$hash" ] && return
+    [ -f "$place/runtime/$hash/.whole" ] && return
     check "${1%%  *}" "${1#*  }"
     for stale in "$place"/runtime/.unpacking-*; do
         kill -0 "${stale##*-}" 2>/dev/null || rm -rf "$stale"
@@ -129,10 +132,14 @@ unpack() { # $1: hash and path as listed; unpacked under a name of its own, rena
         rm -rf "$part"
         stop "${1#*  } could not be unpacked into $place. Free some space there and start again." 1
     fi
+    # Written when all else is on the disk: after a power cut, a folder that only looks right has no such file, and is made anew.
+    sync
+    printf '%s\n' "${1%%  *}" >"$part/.whole"
+    if [ -d "$place/runtime/$hash" ] && [ ! -f "$place/runtime/$hash/.whole" ]; then rm -rf "$place/runtime/$hash"; fi
     mv "$part" "$place/runtime/$hash" 2>/dev/null
     # Another start may have been quicker: then it was moved into that one's folder, or not at all.
     rm -rf "$part" "$place/runtime/$hash/${part##*/}"
-    [ -d "$place/runtime/$hash" ] || stop "$place/runtime can't be written." 1
+    [ -f "$place/runtime/$hash/.whole" ] || stop "$place/runtime can't be written." 1
 }
 child=
 stopping=
@@ -141,7 +148,7 @@ if [ -n "$own" ]; then
     trap 'rm -rf "$own"' EXIT
     trap 'stopping=1; if [ -n "$child" ]; then kill -TERM "$child" 2>/dev/null; else exit 143; fi' INT TERM HUP
 fi
-[ -d "$place/runtime/$(hash_of "$base")" ] || say "Unpacking the software into $place/runtime (once, about half a minute; the folder can be deleted at any time)."
+[ -f "$place/runtime/$(hash_of "$base")/.whole" ] || say "Unpacking the software into $place/runtime (once, about half a minute; the folder can be deleted at any time)."
 unpack "$base"
 unpack "$ours"
 image=$place/runtime/$(hash_of "$base")

@@ -99,7 +99,7 @@ def test_an_archive_that_is_not_as_it_was_built_is_not_unpacked(
     assert done.returncode == 3
     assert f"runtime/{archive.name} {says}" in done.stderr.splitlines()[-1]
     unpacked = [path.name for path in (stick.cache / "haversack").rglob("*") if path.is_file()]
-    assert sorted(unpacked) == ([] if stem == "linux-x64" else ["LIBC", "PYTHON", "python3"])
+    assert sorted(unpacked) == ([] if stem == "linux-x64" else [".whole", "LIBC", "PYTHON", "python3"])
 
 
 def test_without_the_list_of_hashes_nothing_starts(stick: Stick) -> None:
@@ -339,7 +339,14 @@ def test_two_starts_at_the_same_time_both_run_and_leave_one_copy(stick: Stick, s
     assert [run.returncode for run in runs] == [0] * 4, ended
     runtime = stick.cache / "haversack" / "runtime"
     assert len(list(runtime.iterdir())) == 2
-    assert sorted(path.name for image in runtime.iterdir() for path in image.iterdir()) == ["LIBC", "PYTHON", "haversack.py", "python"]
+    assert sorted(path.name for image in runtime.iterdir() for path in image.iterdir()) == [
+        ".whole",
+        ".whole",
+        "LIBC",
+        "PYTHON",
+        "haversack.py",
+        "python",
+    ]
 
 
 @every_stubbed_shell
@@ -349,11 +356,31 @@ def test_the_slower_of_two_starts_takes_its_copy_away_again(stick: Stick, shell:
     hashes = [line[:16] for line in (stick.root / "SHA256SUMS").read_text().splitlines()]
     script = f'[ "$1" = -xzmo ] || exec /bin/tar "$@"; /bin/tar "$@" && for one in {" ".join(hashes)}; do mkdir -p "{runtime}/$one"; done'
     slow = stub(
-        stick, "tar", script + f'; cp -R "{stick.around}/image/." "{runtime}/{hashes[0]}"; cp -R "{stick.around}/code/." "{runtime}/{hashes[1]}"'
+        stick,
+        "tar",
+        script
+        + f'; cp -R "{stick.around}/image/." "{runtime}/{hashes[0]}"; cp -R "{stick.around}/code/." "{runtime}/{hashes[1]}"; touch "{runtime}"/*/.whole',
     )
     told(stick.start("status", shell=shell, PATH=slow))
     assert sorted(path.name for path in runtime.iterdir()) == sorted(hashes)
-    assert [path.name for path in (runtime / hashes[1]).iterdir()] == ["haversack.py"]
+    assert sorted(path.name for path in (runtime / hashes[1]).iterdir()) == [".whole", "haversack.py"]
+
+
+def test_a_copy_that_was_torn_by_a_power_cut_is_made_anew(stick: Stick) -> None:
+    """It has its name, and no mark that all of it reached the disk."""
+    told(stick.start("status"))
+    for copy in (stick.cache / "haversack" / "runtime").iterdir():
+        (copy / ".whole").unlink()
+        for path in copy.rglob("*.py"):
+            path.write_bytes(b"")
+    told(stick.start("status"))
+    told(stick.start("status"))
+
+
+@pytest.mark.parametrize(("value", "portable"), [("1", True), ("yes", True), ("0", False), ("no", False), ("", False)])
+def test_portable_by_the_environment_means_what_the_settings_mean(stick: Stick, value: str, portable: bool) -> None:
+    told(stick.start("status", HAVERSACK_PORTABLE=value))
+    assert (stick.root / "data" / "runtime").is_dir() == portable
 
 
 @pytest.mark.slow
