@@ -355,12 +355,9 @@ def test_the_slower_of_two_starts_takes_its_copy_away_again(stick: Stick, shell:
     runtime = stick.cache / "haversack" / "runtime"
     hashes = [line[:16] for line in (stick.root / "SHA256SUMS").read_text().splitlines()]
     script = f'[ "$1" = -xzmo ] || exec /bin/tar "$@"; /bin/tar "$@" && for one in {" ".join(hashes)}; do mkdir -p "{runtime}/$one"; done'
-    slow = stub(
-        stick,
-        "tar",
-        script
-        + f'; cp -R "{stick.around}/image/." "{runtime}/{hashes[0]}"; cp -R "{stick.around}/code/." "{runtime}/{hashes[1]}"; touch "{runtime}"/*/.whole',
-    )
+    script += f'; cp -R "{stick.around}/image/." "{runtime}/{hashes[0]}"; cp -R "{stick.around}/code/." "{runtime}/{hashes[1]}"'
+    script += f'; for one in {" ".join(hashes)}; do : >"{runtime}/$one/.whole"; done'
+    slow = stub(stick, "tar", script)
     told(stick.start("status", shell=shell, PATH=slow))
     assert sorted(path.name for path in runtime.iterdir()) == sorted(hashes)
     assert sorted(path.name for path in (runtime / hashes[1]).iterdir()) == [".whole", "haversack.py"]
