@@ -9,9 +9,10 @@ import os
 import re
 from pathlib import Path
 
+from appliance.durable import storage_error
 from appliance.errors import NotALibrary
 from appliance.library.database import FILE
-from appliance.library.files import ORIGINAL, is_link, storage_error
+from appliance.library.files import ORIGINAL, is_link
 
 STAGING = "restoring"
 """Where `backup.restore` unpacks, under the home. What a killed one leaves is removed at the next opening."""
@@ -26,8 +27,10 @@ _FOLDERS = {
 }
 """Ours, and what lies right in them."""
 _FILES = re.compile(rf"{re.escape(FILE)}(\.new)?(-journal)?|writer\.lock")
-_BESIDE = re.compile(r"haversack\.toml|trusted-keys.*|newest-bundles\.json.*|pack-key\.pem.*|runtime|\.DS_Store|Thumbs\.db|desktop\.ini|\._.*")
-"""What may lie there before a library does: settings, keys, the software that --portable unpacks, what operating systems leave."""
+_BESIDE = re.compile(
+    r"haversack\.toml|trusted-keys.*|newest-bundles\.json.*|pack-key\.pem.*|runtime|\.try(-\d+)?|\.DS_Store|Thumbs\.db|desktop\.ini|\._.*"
+)
+"""What may lie there before a library does: settings, keys, what the launcher tries and unpacks, what operating systems leave."""
 
 
 def check_place(home: Path) -> None:

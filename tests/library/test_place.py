@@ -71,7 +71,9 @@ def test_another_persons_home_is_made_no_library(home: Path) -> None:
 
 
 def test_settings_keys_and_unpacked_software_may_be_there_before(home: Path) -> None:
-    before = put(home, "haversack.toml", "trusted-keys", "newest-bundles.json", "pack-key.pem", "runtime/linux-x64/bin/python", ".DS_Store", "._x")
+    before = put(
+        home, "haversack.toml", "trusted-keys", "newest-bundles.json", "pack-key.pem", "runtime/linux-x64/bin/python", ".try-4711", ".DS_Store", "._x"
+    )
     (home / "writer.lock").write_bytes(b"")
     with Library.open(home, write=True) as library:
         library.ensure_collection("mine")
