@@ -23,16 +23,16 @@ ALLOWED = {
     "trust": {"durable", "errors", "manifest", "minisign"},
     "carrying": {"durable", "errors", "integrity", "manifest", "minisign"},
     "offline": {"errors"},
-    "library": VALUES,
+    "library": VALUES | {"durable"},
     # Models know the manifest's entry that describes them: the seam between build time and run time.
     "models": VALUES | {"manifest"},
     # The converter's process shuts its own network with the filter of `offline`.
-    "ingest": VALUES | {"library", "models", "offline"},
+    "ingest": VALUES | {"durable", "library", "models", "offline"},
     "answer": VALUES | {"library", "models"},
     # What a machine needs is in the manifest and in the models' entries there; what a disk is, `carrying` knows.
     "machine": VALUES | {"config", "manifest", "models", "carrying"},
     # A pack is read by the library's code; embedding one again needs the splitter; `carrying` knows how large a file its disk takes.
-    "packs": VALUES | {"library", "models", "ingest", "minisign", "carrying"},
+    "packs": VALUES | {"durable", "library", "models", "ingest", "minisign", "carrying"},
     "runtime": VALUES | {"config", "manifest", "integrity", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs"},
 }
 EVERYTHING = {*ALLOWED, "web", "commands", "cli"}

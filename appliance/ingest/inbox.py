@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from appliance.documents import IngestLine, UnreadPage
+from appliance.durable import storage_error, sync_folder
 from appliance.errors import BadRequest, DiskFull
 from appliance.ingest.sources import safe_name
-from appliance.library.files import clear, is_link, storage_error, sync_folder
+from appliance.library.files import clear, is_link
 
 LARGEST_JOB = 8 << 30
 """Bytes in one upload: more belongs into `haversack ingest`, which makes no second copy on the way."""

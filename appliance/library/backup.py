@@ -15,9 +15,10 @@ import zlib
 from pathlib import Path
 from typing import IO
 
+from appliance.durable import storage_error, sync_folder, writing_durably
 from appliance.errors import LibraryDamaged, LibraryError, NotABackup
 from appliance.library.database import FILE, Database
-from appliance.library.files import ORIGINAL, PIECE, clear, storage_error, sync_folder, writing_durably
+from appliance.library.files import ORIGINAL, PIECE, clear
 from appliance.library.generation import discard_others, indexes
 from appliance.library.place import STAGED, STAGING, check_place
 from appliance.library.store import Library, take_lock

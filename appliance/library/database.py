@@ -15,8 +15,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
+from appliance.durable import storage_error, sync_folder
 from appliance.errors import DiskFull, HaversackError, LibraryBusy, LibraryDamaged, LibraryReadOnly, LibraryTooNew
-from appliance.library.files import storage_error, sync_folder
 from appliance.library.lock import WriterLock, holder
 from appliance.library.schema import APPLICATION_ID, FORMAT, PRAGMAS, TABLES, WRITER_PRAGMAS
 

@@ -1,68 +1,22 @@
-"""Durable files: written beside, synced, renamed; a half-written file never carries the name that is read."""
+"""The files beside the database: originals, kept by their hash; and removing what is ours and nothing else, through no link."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from appliance.errors import DiskFull, FileUnreadable, HaversackError, LibraryReadOnly
+from appliance.durable import sha256_of, storage_error, writing_durably
+from appliance.errors import FileUnreadable
 
 PIECE = 1 << 20
 ORIGINAL = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})(\.[0-9a-z]{1,10})?")
 """The name of an original, with its sha256."""
 _JUNCTION = 0xA0000003
-
-
-def storage_error(error: OSError, path: Path) -> HaversackError:
-    """What an operating system's refusal to write means to the user."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return DiskFull(path=path)
-    return LibraryReadOnly(path=path, detail=error.strerror or error)
-
-
-@contextlib.contextmanager
-def writing_durably(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under `path` whole and synced when the block ends, or not at all. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    try:
-        with open(beside, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-        sync_folder(path.parent)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames and deletions in `folder` survive a power cut; Windows has no such call."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some FUSE file systems sync files only
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def sha256_of(path: Path) -> str:
-    """Raises OSError."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def original_name(sha256: str, name: str) -> str:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy
 
+from appliance.durable import sha256_of, sync_folder, writing_durably
 from appliance.library.exact import within
-from appliance.library.files import is_link, sha256_of, sync_folder, writing_durably
+from appliance.library.files import is_link
 from appliance.library.reading import Ids
 
 OPENED_CATALOGUE = "chroma.sqlite3"

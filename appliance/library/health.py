@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from appliance.durable import sha256_of
 from appliance.errors import LibraryError
 from appliance.library import generation, indexing
-from appliance.library.files import sha256_of
 from appliance.library.reading import Reader
 from appliance.library.schema import create_keywords, keywords_table
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.durable import sha256_of
 from appliance.errors import HaversackError, LibraryDamaged, NoSuchDocument
 from appliance.library import writing
 from appliance.library.database import Connection, Connections
-from appliance.library.files import sha256_of
 from appliance.library.reading import LARGEST_ID, Reader
 from appliance.library.schema import DOCUMENT_TABLES, PACK_APPLICATION_ID, PACK_FORMAT, PRAGMAS, create_keywords, keywords_table, seal
 

@@ -15,10 +15,11 @@ import numpy
 from numpy.typing import NDArray
 
 from appliance.documents import Collection, Conversion, Document, Passage
+from appliance.durable import storage_error
 from appliance.errors import BadRequest, EmbedderChanged, NameTaken, NoSuchCollection, NoSuchDocument
 from appliance.library import generation, indexing, writing
 from appliance.library.database import Connection, Database
-from appliance.library.files import clear, discard, keep_original, original_name, storage_error, sweep
+from appliance.library.files import clear, discard, keep_original, original_name, sweep
 from appliance.library.lock import WriterLock, holder
 from appliance.library.place import STAGED, STAGING, check_place
 from appliance.library.reading import DOCUMENT, Reader

@@ -15,8 +15,9 @@ from typing import BinaryIO
 from appliance import __version__, minisign
 from appliance.carrying.filesystem import filesystem_of
 from appliance.documents import Collection
+from appliance.durable import storage_error, writing_durably
 from appliance.errors import DiskFull, PackKeyUnusable, PackRefused, PackTooLarge
-from appliance.library.files import PIECE, clear, storage_error, writing_durably
+from appliance.library.files import PIECE, clear
 from appliance.library.pack_database import Built, build
 from appliance.library.place import check_place
 from appliance.library.reading import Reader

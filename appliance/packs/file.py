@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from appliance import minisign
+from appliance.durable import writing_durably
 from appliance.errors import BadRequest, HaversackError, NotAPack, PackAltered, PackTooNew
-from appliance.library.files import ORIGINAL, PIECE, writing_durably
+from appliance.library.files import ORIGINAL, PIECE
 from appliance.library.store import collection_name
 from appliance.minisign import BadSignature, PublicKey
 

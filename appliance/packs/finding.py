@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from appliance.durable import sha256_of
 from appliance.errors import HaversackError, NoSuchPack, NotAPack, PackAltered, PackError, PackGone, PackOfAnotherEmbedder, PackTooNew
 from appliance.library import mounts
-from appliance.library.files import sha256_of
 from appliance.library.mounts import Remembered
 from appliance.library.store import Library
 from appliance.minisign import PublicKey

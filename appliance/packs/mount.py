@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy
 
 from appliance.documents import Collection
+from appliance.durable import storage_error
 from appliance.errors import HaversackError, PackAltered, PackGone
-from appliance.library.files import storage_error
 from appliance.library.pack_database import COLLECTION, PackDatabase
 from appliance.library.reading import Ids, Reader, Vectors
 from appliance.packs.file import PackFile, check_database, extract, read_pack
