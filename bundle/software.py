@@ -225,10 +225,11 @@ def _texts(found: Distribution) -> Iterator[tuple[str, str]]:
 
 
 def _digest(found: Distribution) -> str:
+    """Over its files but bytecode, notes of the installer, and commands: their first line names the Python that installed them."""
     lines = sorted(
         f"{path}={path.hash.value}"
         for path in found.files or ()
-        if path.hash and ".." not in path.parts and path.suffix != ".pyc" and path.name not in _OWN_TO_AN_INSTALLATION
+        if path.hash and path.parts[0] not in ("..", "bin", "Scripts") and path.suffix != ".pyc" and path.name not in _OWN_TO_AN_INSTALLATION
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
