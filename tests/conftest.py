@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from appliance.integrity import verify_model
 from appliance.manifest import Manifest, read_manifest
 from appliance.models.embedder import Embedder
 
 ROOT = Path(__file__).resolve().parent.parent
+# Whoever starts the tests in the background (`nohup make test &`) has these ignored, and every program that a test starts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,6 +46,17 @@ def embedder(manifest: Manifest) -> Embedder:
     model = manifest.model("embedder")
     verify_model(manifest, model)
     return Embedder(manifest.folder(model), model, threads=2)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium, one for all tests: Playwright can't be started twice in one process."""
+    path = shutil.which("chromium")
+    assert path, "Debian's chromium is not there: `make system` installs it"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
 @pytest.fixture

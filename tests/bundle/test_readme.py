@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tomllib
 import xml.etree.ElementTree as ElementTree
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from appliance.durable import sha256_of
 from appliance.manifest import MANIFEST, PUBLIC_KEY, SUMS, Model, Runtime
@@ -201,22 +200,12 @@ def test_the_same_page_is_written_twice(tmp_path: Path) -> None:
     assert written(tmp_path / "a.html", "fr") == written(tmp_path / "b.html", "fr", models=MODELS[::-1], runtimes=RUNTIMES[::-1])
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    assert path, "Debian's chromium is not there: `make browser` installs it"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
 @pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_and_a_phone_needs_no_sideways_scrolling(chromium: Browser, theme: str, tmp_path: Path) -> None:
+def test_axe_finds_nothing_and_a_phone_needs_no_sideways_scrolling(browser: Browser, theme: str, tmp_path: Path) -> None:
     written(tmp_path / "page.html", *languages_there())
-    context = chromium.new_context(color_scheme=theme, viewport={"width": 360, "height": 740})
+    context = browser.new_context(color_scheme=theme, viewport={"width": 360, "height": 740})
     page = context.new_page()
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
@@ -231,9 +220,9 @@ def test_axe_finds_nothing_and_a_phone_needs_no_sideways_scrolling(chromium: Bro
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_a_chosen_language_stands_alone(chromium: Browser, tmp_path: Path) -> None:
+def test_a_chosen_language_stands_alone(browser: Browser, tmp_path: Path) -> None:
     written(tmp_path / "page.html", "fr", "ar")
-    page = chromium.new_page()
+    page = browser.new_page()
     page.goto((tmp_path / "page.html").as_uri())
     assert [page.locator(f"#{code}").is_visible() for code in ("en", "fr", "ar")] == [True, True, True]
     page.get_by_role("link", name="العربية").click()
