@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from license_expression import AND, OR, ExpressionError, LicenseWithExceptionSymbol, get_spdx_licensing  # type: ignore[import-untyped]
+from license_expression import AND, OR, ExpressionError, LicenseWithExceptionSymbol, get_spdx_licensing
 
 from bundle.errors import SoftwareRefused
 

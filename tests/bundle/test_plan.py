@@ -39,7 +39,7 @@ def promised(item: Item) -> Resolved:
 
 
 def planned(profile: str, *runtimes: RuntimePlan, **wishes: object) -> Plan:
-    spec = with_wishes(read_spec(profile), Wishes(**wishes))  # type: ignore[arg-type]
+    spec = with_wishes(read_spec(profile), Wishes(**wishes))
     return plan(spec, [promised(item) for item in spec.items], runtimes)
 
 
