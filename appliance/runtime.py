@@ -32,7 +32,7 @@ from appliance.models.embeds import Embeds
 from appliance.models.generator import Generator
 from appliance.offline.seal import Seal
 from appliance.packs.finding import Carried
-from appliance.packs.shelf import Shelf
+from appliance.packs.holdings import Holdings
 from appliance.trust import Trust, check_software, check_trust, remember
 
 GUIDE = Path(__file__).resolve().parent / "guide"
@@ -79,7 +79,7 @@ class Lazy(Generic[Part]):
 class Appliance:
     """The parts of one run, put together. Close it when done."""
 
-    def __init__(self, settings: Settings, manifest: Manifest, library: Shelf, seal: Seal, trusted: Trust, *, serving: bool) -> None:
+    def __init__(self, settings: Settings, manifest: Manifest, library: Holdings, seal: Seal, trusted: Trust, *, serving: bool) -> None:
         self.settings = settings
         self.manifest = manifest
         self.library = library
@@ -183,11 +183,11 @@ def open_appliance(settings: Settings, *, write: bool, purpose: str, seal: Seal,
     return Appliance(settings, manifest, library, seal, trusted, serving=serving)
 
 
-def open_library(settings: Settings, *, write: bool, purpose: str = "", embedder: str | None = None, manifest: Manifest | None = None) -> Shelf:
+def open_library(settings: Settings, *, write: bool, purpose: str = "", embedder: str | None = None, manifest: Manifest | None = None) -> Holdings:
     """The library, and the packs beside it. `embedder`: the bundle's fingerprint; without, packs are measured by the library's own.
 
     `manifest`: the bundle's, if it was found to be trusted. Else it is looked for here; where there is none that can be trusted, the packs of
-    the bundle are left out, and `Shelf.left_out` says why.
+    the bundle are left out, and `Holdings.left_out` says why.
     """
     left_out = ""
     if manifest is None:
@@ -195,7 +195,7 @@ def open_library(settings: Settings, *, write: bool, purpose: str = "", embedder
             manifest = trusted_manifest(settings)
         except BundleError as error:
             left_out = f"The packs of the bundle were left out: {error}" if (settings.bundle / PACKS).is_dir() else ""
-    library = Shelf.open(settings.home, write=write, purpose=purpose, fingerprint=embedder)
+    library = Holdings.open(settings.home, write=write, purpose=purpose, fingerprint=embedder)
     try:
         library.look(carried_packs(manifest) if manifest else None, embedder or library.embedder())
         library.left_out = left_out

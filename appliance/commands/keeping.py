@@ -7,16 +7,16 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from appliance.commands.opening import open_shelf
+from appliance.commands.opening import open_holdings
 from appliance.config import Settings
 from appliance.errors import NoSuchDocument
 from appliance.ingest.hygiene import printable
 from appliance.library.ledger import ledger
-from appliance.packs.shelf import Shelf
+from appliance.packs.holdings import Holdings
 
 
 def collections(settings: Settings, given: argparse.Namespace) -> int:
-    with open_shelf(settings, write=given.action != "list", purpose=f"collections {given.action}") as library:
+    with open_holdings(settings, write=given.action != "list", purpose=f"collections {given.action}") as library:
         if given.action == "list":
             _print_collections(library, as_json=given.json)
             return 0
@@ -31,7 +31,7 @@ def collections(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def documents(settings: Settings, given: argparse.Namespace) -> int:
-    with open_shelf(settings, write=given.action == "remove", purpose=f"documents {given.action}") as library:
+    with open_holdings(settings, write=given.action == "remove", purpose=f"documents {given.action}") as library:
         collection = library.collection(given.collection)
         if given.action == "remove":
             document = library.find_document(collection.id, name=given.name)
@@ -52,7 +52,7 @@ def documents(settings: Settings, given: argparse.Namespace) -> int:
     return 0
 
 
-def _print_collections(library: Shelf, *, as_json: bool) -> None:
+def _print_collections(library: Holdings, *, as_json: bool) -> None:
     found = library.collections()
     for collection in found:
         pack = ", a pack" if collection.pack else ""

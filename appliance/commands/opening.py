@@ -6,11 +6,11 @@ import sys
 
 from appliance.config import Settings
 from appliance.manifest import Manifest
-from appliance.packs.shelf import Shelf
+from appliance.packs.holdings import Holdings
 from appliance.runtime import open_library
 
 
-def open_shelf(settings: Settings, *, write: bool, purpose: str = "", embedder: str | None = None, manifest: Manifest | None = None) -> Shelf:
+def open_holdings(settings: Settings, *, write: bool, purpose: str = "", embedder: str | None = None, manifest: Manifest | None = None) -> Holdings:
     """As `open_library` opens it; on stderr, why the packs of the bundle are not among what is shown."""
     library = open_library(settings, write=write, purpose=purpose, embedder=embedder, manifest=manifest)
     if library.left_out:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.commands.ingesting import line_as_json, print_line
-from appliance.commands.opening import open_shelf
+from appliance.commands.opening import open_holdings
 from appliance.config import Settings
 from appliance.documents import IngestLine
 from appliance.errors import BundleError, NoSuchPath, PackOfAnotherEmbedder, PackRefused
@@ -34,7 +34,7 @@ def pack(settings: Settings, given: argparse.Namespace) -> int:
 
 def _create(settings: Settings, given: argparse.Namespace) -> int:
     target = Path(given.file).absolute()
-    with open_shelf(settings, write=False) as library:
+    with open_holdings(settings, write=False) as library:
         collection = library.collection(given.collection)
         key = pack_key(settings.home, Path(given.key) if given.key else None)
         made = create(library, collection, target, key, originals=not given.without_originals, moment=_moment())
@@ -53,7 +53,7 @@ def _create(settings: Settings, given: argparse.Namespace) -> int:
 def _open(settings: Settings, given: argparse.Namespace) -> int:
     file = read_pack(_file(given.file))
     manifest, wanted = _bundle(settings)
-    with open_shelf(settings, write=True, purpose="pack open", embedder=wanted, manifest=manifest) as library:
+    with open_holdings(settings, write=True, purpose="pack open", embedder=wanted, manifest=manifest) as library:
         if (wanted or library.embedder() or file.embedder) != file.embedder:
             file = _embedded_again(settings, given, file, manifest, wanted)
         listed = library.open_pack(file)
@@ -63,7 +63,7 @@ def _open(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _close(settings: Settings, given: argparse.Namespace) -> int:
-    with open_shelf(settings, write=True, purpose="pack close") as library:
+    with open_holdings(settings, write=True, purpose="pack close") as library:
         library.close_pack(given.name)
     _say(given, {"closed": given.name}, f"{printable(given.name)} is closed. Its file and the conversations about it are as they were.")
     return 0
@@ -76,7 +76,7 @@ def _merge(settings: Settings, given: argparse.Namespace) -> int:
     name = given.collection or file.title
     seal = Seal.without_counting()
     seal.close_network()
-    with open_shelf(settings, write=True, purpose="pack merge", embedder=wanted, manifest=manifest) as library:
+    with open_holdings(settings, write=True, purpose="pack merge", embedder=wanted, manifest=manifest) as library:
         again = None if wanted == file.embedder else _needed(settings, given, file, manifest, wanted)
         counts = _show(given, merge(library, file, name, again))
     if not given.json:
@@ -86,7 +86,7 @@ def _merge(settings: Settings, given: argparse.Namespace) -> int:
 
 def _list(settings: Settings, given: argparse.Namespace) -> int:
     manifest, wanted = _bundle(settings)
-    with open_shelf(settings, write=False, manifest=manifest) as library:
+    with open_holdings(settings, write=False, manifest=manifest) as library:
         library.look(carried_packs(manifest) if manifest else None, wanted or library.embedder())
         for one in library.packs:
             print(json.dumps(listed_as_json(one), ensure_ascii=False) if given.json else _line(one))

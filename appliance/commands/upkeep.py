@@ -88,8 +88,8 @@ def check(settings: Settings, given: argparse.Namespace) -> int:
             with Library.open(settings.home, write=True, purpose="check --repair") as library:
                 library.rebuild_keywords()
                 findings = check_library(library)
-        with open_library(settings, write=False) as shelf:
-            packs = check_packs(shelf.packs)
+        with open_library(settings, write=False) as holdings:
+            packs = check_packs(holdings.packs)
         report = _check_machine(settings)
         engine = _try_engine(settings) if not bundle_code else None
         data: dict[str, Any] = {

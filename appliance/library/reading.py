@@ -53,7 +53,7 @@ class Reader:
         return self._connections
 
     def holding(self, collection_id: int) -> Reader:
-        """The reader whose database holds that collection's rows: this one, unless packs are open (`packs.shelf`)."""
+        """The reader whose database holds that collection's rows: this one, unless packs are open (`packs.holdings`)."""
         return self
 
     def inner(self, collection_id: int) -> int:

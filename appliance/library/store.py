@@ -220,7 +220,7 @@ class Library(Reader):
             connection.execute("INSERT OR REPLACE INTO settings VALUES ('words', ?)", (WORDS,))
 
     def _changes(self, collection_id: int) -> None:
-        """Raises PackReadOnly where that collection lies in a pack (`packs.shelf`)."""
+        """Raises PackReadOnly where that collection lies in a pack (`packs.holdings`)."""
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[tuple[Connection, set[str]]]:

@@ -14,7 +14,7 @@ _COPY = "Copy it again from where it came, and close this one with `haversack pa
 
 
 def check_packs(packs: Iterable[Listed]) -> tuple[Finding, ...]:
-    """What is wrong with the packs that `Shelf.look` found, nothing where all is well. Reads all of them."""
+    """What is wrong with the packs that `Holdings.look` found, nothing where all is well. Reads all of them."""
     return tuple(finding for one in packs for finding in _findings(one))
 
 

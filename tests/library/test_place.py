@@ -9,7 +9,7 @@ import pytest
 from appliance.errors import NotALibrary
 from appliance.library.backup import backup, restore
 from appliance.library.store import Library
-from appliance.packs.shelf import Shelf
+from appliance.packs.holdings import Holdings
 from tests.library.making import Maker
 
 STRANGE = (
@@ -59,7 +59,7 @@ def kept(home: Path, tmp_path: Path) -> Path:
 def test_a_folder_with_other_things_is_made_no_library_and_stays_as_it_is(home: Path, name: str) -> None:
     before = put(home, name)
     with pytest.raises(NotALibrary, match=r"there is something else in it .*, and no library\)?\. Name an empty folder"):
-        Shelf.open(home, write=True)
+        Holdings.open(home, write=True)
     assert contents(home) == before
 
 
@@ -83,8 +83,8 @@ def test_settings_keys_and_unpacked_software_may_be_there_before(home: Path) -> 
 def test_what_others_put_into_a_library_stays(kept: Path) -> None:
     theirs = put(kept, *THEIRS)
     for _ in range(2):
-        with Shelf.open(kept, write=True) as shelf:
-            assert [one.documents for one in shelf.collections()] == [1]
+        with Holdings.open(kept, write=True) as holdings:
+            assert [one.documents for one in holdings.collections()] == [1]
     assert contents(kept).keys() >= theirs.keys()
 
 
@@ -114,7 +114,7 @@ def test_what_a_killed_one_left_goes(kept: Path) -> None:
         "index/99/1/chunks.json",
         "index/99/2.building/chroma.sqlite3",
     )
-    with Shelf.open(kept, write=True):
+    with Holdings.open(kept, write=True):
         pass
     assert {path.name for path in kept.iterdir()} == {"library.sqlite3", "writer.lock", "originals", "index", "packs"}
     assert len(list((kept / "originals").rglob("*.*"))) == 1
@@ -135,7 +135,7 @@ def test_nothing_is_done_through_a_link(kept: Path, tmp_path: Path, name: str, i
     home.mkdir(parents=True, exist_ok=True)
     (home / name).symlink_to(victim / "database" if name.startswith(("library", "writer")) else victim)
     with pytest.raises(NotALibrary, match=f"{name} can't hold a library: it is a link"):
-        Shelf.open(home, write=True)
+        Holdings.open(home, write=True)
     with pytest.raises(NotALibrary, match="it is a link"):
         restore(home, tmp_path / "backup.zip")
     assert contents(victim) == theirs
@@ -148,5 +148,5 @@ def test_nor_through_one_in_its_folders(kept: Path, tmp_path: Path, name: str) -
     (kept / name).parent.mkdir(parents=True, exist_ok=True)
     (kept / name).symlink_to(victim)
     with pytest.raises(NotALibrary, match=f"{name} can't hold a library: it is a link"):
-        Shelf.open(kept, write=True)
+        Holdings.open(kept, write=True)
     assert contents(victim) == theirs

@@ -18,8 +18,8 @@ from appliance.library.store import Library
 from appliance.minisign import SecretKey, load_key
 from appliance.packs.file import END, FOOT, LONGEST_CONTENTS, MAGIC, PackFile, read_pack, write_contents
 from appliance.packs.finding import open_pack
+from appliance.packs.holdings import Holdings
 from appliance.packs.mount import Mount
-from appliance.packs.shelf import Shelf
 from tests.packs.conftest import MODEL, PAGES
 from tests.packs.forging import Change, forge
 
@@ -249,56 +249,56 @@ def test_lengths_in_the_foot_are_not_believed(pack: PackFile) -> None:
 
 
 @pytest.fixture
-def shelf(home: Path, pack: PackFile) -> Iterator[Shelf]:
-    with Shelf.open(home, write=True, fingerprint=MODEL) as library:
+def holdings(home: Path, pack: PackFile) -> Iterator[Holdings]:
+    with Holdings.open(home, write=True, fingerprint=MODEL) as library:
         library.ensure_collection("mine")
         open_pack(library, pack)
         library.look(None, MODEL)
         yield library
 
 
-def everything(shelf: Shelf, collection_id: int) -> list[Any]:
-    documents = shelf.documents(collection_id)
+def everything(holdings: Holdings, collection_id: int) -> list[Any]:
+    documents = holdings.documents(collection_id)
     return [
         documents,
-        [shelf.pages(one.id) for one in documents],
-        keywords.search(shelf, collection_id, "well", 3),
-        shelf.chunk_ranges(collection_id).tolist(),
+        [holdings.pages(one.id) for one in documents],
+        keywords.search(holdings, collection_id, "well", 3),
+        holdings.chunk_ranges(collection_id).tolist(),
     ]
 
 
-def test_a_stick_that_is_pulled_out_costs_one_sentence_and_comes_back(shelf: Shelf, pack: PackFile) -> None:
-    here = shelf.collection("field").id
-    before = everything(shelf, here)
+def test_a_stick_that_is_pulled_out_costs_one_sentence_and_comes_back(holdings: Holdings, pack: PackFile) -> None:
+    here = holdings.collection("field").id
+    before = everything(holdings, here)
     away = pack.path.rename(pack.path.with_suffix(".away"))
     for read in (
-        lambda: shelf.documents(here),
-        lambda: shelf.document(before[0][0].id),
-        lambda: keywords.search(shelf, here, "well", 3),
-        lambda: shelf.original(before[0][0].id),
-        lambda: ledger(shelf, here),
+        lambda: holdings.documents(here),
+        lambda: holdings.document(before[0][0].id),
+        lambda: keywords.search(holdings, here, "well", 3),
+        lambda: holdings.original(before[0][0].id),
+        lambda: ledger(holdings, here),
     ):
         with pytest.raises(PackGone, match=r"The pack 'field' is not at .*field.haversack any more"):
             read()
-    assert shelf.documents(shelf.collection("mine").id) == ()
+    assert holdings.documents(holdings.collection("mine").id) == ()
     away.rename(pack.path)
-    assert everything(shelf, here) == before
+    assert everything(holdings, here) == before
 
 
-def test_a_file_that_takes_its_place_is_not_read(shelf: Shelf, pack: PackFile, tmp_path: Path) -> None:
-    here = shelf.collection("field").id
-    whole, before = pack.path.read_bytes(), everything(shelf, here)
+def test_a_file_that_takes_its_place_is_not_read(holdings: Holdings, pack: PackFile, tmp_path: Path) -> None:
+    here = holdings.collection("field").id
+    whole, before = pack.path.read_bytes(), everything(holdings, here)
     changed = bytearray(whole)
     changed[changed.index(b"twelve")] ^= 1
     pack.path.write_bytes(changed)
     for _ in range(3):
         with pytest.raises(PackAltered):
-            everything(shelf, here)
+            everything(holdings, here)
     pack.path.write_bytes(b"short")
     with pytest.raises(HaversackError):
-        everything(shelf, here)
+        everything(holdings, here)
     pack.path.write_bytes(whole)
-    assert everything(shelf, here) == before
+    assert everything(holdings, here) == before
 
 
 def test_the_texts_are_those_that_were_put_in(pack: PackFile, tmp_path: Path) -> None:

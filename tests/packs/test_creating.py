@@ -20,7 +20,7 @@ from appliance.minisign import parse_key
 from appliance.packs import creating
 from appliance.packs.creating import KEY, create, pack_key
 from appliance.packs.file import FOOT, PackFile, is_pack, read_pack
-from appliance.packs.shelf import Shelf
+from appliance.packs.holdings import Holdings
 from appliance.runtime import carried_packs
 from tests.images import exfat_image, fat_image, mounted
 from tests.library.making import Maker
@@ -87,9 +87,9 @@ def test_a_pack_of_a_pack_holds_the_same(home: Path, office: Library, pack: Pack
     folder = tmp_path / "bundle" / "packs"
     folder.mkdir(parents=True)
     pack.path.rename(folder / "field.haversack")
-    with Shelf.open(home, write=True) as shelf:
-        shelf.look(carry(folder, pack_key(office.home)), MODEL)
-        made = create(shelf, shelf.collection("field"), tmp_path / "copy.haversack", pack_key(home)).pack
+    with Holdings.open(home, write=True) as holdings:
+        holdings.look(carry(folder, pack_key(office.home)), MODEL)
+        made = create(holdings, holdings.collection("field"), tmp_path / "copy.haversack", pack_key(home)).pack
     assert (made.blocks, made.originals, made.embedder) == (pack.blocks, pack.originals, pack.embedder)
     assert made.signer != pack.signer
 
@@ -184,14 +184,14 @@ def test_it_is_read_in_place_from_a_stick_that_cannot_be_written_to(office: Libr
         carry(packs, pack_key(office.home))
         image = stick.image
     before = hashlib.sha256(image.read_bytes()).hexdigest()
-    with mounted(image, kind, read_only=True) as stick, Shelf.open(home, write=True, fingerprint=MODEL) as shelf:
-        shelf.look(carried_packs(read_manifest(stick.mount)), MODEL)
-        collection = shelf.collection("field")
+    with mounted(image, kind, read_only=True) as stick, Holdings.open(home, write=True, fingerprint=MODEL) as holdings:
+        holdings.look(carried_packs(read_manifest(stick.mount)), MODEL)
+        collection = holdings.collection("field")
         assert collection.documents == 3
-        found = keywords.search(shelf, collection.id, "twelve metres", 1)
-        chunk = shelf.chunks([found[0].chunk_id])[found[0].chunk_id]
+        found = keywords.search(holdings, collection.id, "twelve metres", 1)
+        chunk = holdings.chunks([found[0].chunk_id])[found[0].chunk_id]
         assert chunk.text == "The well of Goma is twelve metres deep."
-        original = shelf.original(chunk.document_id)
+        original = holdings.original(chunk.document_id)
         assert original is not None
         assert home in original.parents
         with pytest.raises(OSError, match="Read-only"):
@@ -231,16 +231,20 @@ def test_a_stick_pulled_out_while_it_is_read_costs_a_sentence_and_may_come_back(
         create(office, office.collection("field"), stick.mount / "packs" / "field.haversack", pack_key(office.home))
         carry(stick.mount / "packs", pack_key(office.home))
         image, mount = stick.image, stick.mount
-    with Shelf.open(home, write=True, fingerprint=MODEL) as shelf:
+    with Holdings.open(home, write=True, fingerprint=MODEL) as holdings:
         with mounted(image, kind, read_only=True):
-            shelf.look(carried_packs(read_manifest(mount)), MODEL)
-            collection = shelf.collection("field")
-            documents = shelf.documents(collection.id)
+            holdings.look(carried_packs(read_manifest(mount)), MODEL)
+            collection = holdings.collection("field")
+            documents = holdings.documents(collection.id)
             subprocess.run(["umount", "-l", str(mount)], check=True)
-            for read in (lambda: shelf.documents(collection.id), lambda: shelf.page(documents[0].id, 0), lambda: shelf.original(documents[0].id)):
+            for read in (
+                lambda: holdings.documents(collection.id),
+                lambda: holdings.page(documents[0].id, 0),
+                lambda: holdings.original(documents[0].id),
+            ):
                 with pytest.raises(PackGone, match="The pack 'field' is not at"):
                     read()
-            assert shelf.ensure_collection("mine").documents == 0
+            assert holdings.ensure_collection("mine").documents == 0
         with mounted(image, kind, read_only=True):
-            assert shelf.documents(collection.id) == documents
-            shelf.close_pack("field")  # what is open can't be unmounted
+            assert holdings.documents(collection.id) == documents
+            holdings.close_pack("field")  # what is open can't be unmounted

@@ -18,7 +18,7 @@ from appliance.packs import finding
 from appliance.packs.creating import create, pack_key
 from appliance.packs.file import PackFile, read_pack
 from appliance.packs.finding import Listed, open_pack
-from appliance.packs.shelf import Shelf
+from appliance.packs.holdings import Holdings
 from tests.library.making import Maker
 from tests.packs.bundles import carry
 from tests.packs.conftest import MODEL
@@ -34,9 +34,9 @@ def packs(tmp_path: Path) -> Path:
 
 
 def look(home: Path, packs: Path | None, *, write: bool = True, embedder: str = MODEL) -> tuple[tuple[Listed, ...], tuple[Collection, ...]]:
-    with Shelf.open(home, write=write) as shelf:
-        shelf.look(carry(packs, builder(packs)) if packs else None, embedder)
-        return shelf.packs, shelf.collections()
+    with Holdings.open(home, write=write) as holdings:
+        holdings.look(carry(packs, builder(packs)) if packs else None, embedder)
+        return holdings.packs, holdings.collections()
 
 
 def builder(packs: Path) -> SecretKey:
@@ -45,8 +45,8 @@ def builder(packs: Path) -> SecretKey:
 
 
 def remember(home: Path, pack: PackFile) -> None:
-    with Shelf.open(home, write=True, fingerprint=MODEL) as shelf:
-        open_pack(shelf, pack)
+    with Holdings.open(home, write=True, fingerprint=MODEL) as holdings:
+        open_pack(holdings, pack)
 
 
 def test_packs_of_the_bundle_are_open_by_themselves(home: Path, pack: PackFile, packs: Path) -> None:
@@ -64,13 +64,13 @@ def test_a_pack_that_moved_is_gone_and_is_found_again_on_the_bundle(home: Path, 
     (gone,), _ = look(home, None)
     assert gone.state == "gone"
     assert gone.sentence == str(PackGone(name="field", path=pack.path))
-    with Shelf.open(home, write=False) as shelf:
-        shelf.look(None, MODEL)
-        assert shelf.collections() == ()
+    with Holdings.open(home, write=False) as holdings:
+        holdings.look(None, MODEL)
+        assert holdings.collections() == ()
         with pytest.raises(PackGone):
-            shelf.collection("field")
+            holdings.collection("field")
         with pytest.raises(PackGone):
-            shelf.document((first.collection_id << 32) + 1)
+            holdings.document((first.collection_id << 32) + 1)
     (found,), _ = look(home, packs)
     assert (found.state, found.path, found.collection_id) == ("open", str(moved), first.collection_id)
 
@@ -110,18 +110,18 @@ def test_a_newer_edition_takes_the_place_of_the_older(home: Path, office: Librar
 def test_conversations_about_an_older_edition_stay(home: Path, office: Library, pack: PackFile, packs: Path, make: Maker) -> None:
     pack.path.rename(packs / "a.haversack")
     (older,), _ = look(home, packs)
-    with Shelf.open(home, write=True) as shelf:
-        kept = Conversations(shelf).start(older.collection_id, "About wells")
+    with Holdings.open(home, write=True) as holdings:
+        kept = Conversations(holdings).start(older.collection_id, "About wells")
     make(office, office.collection("field").id, "new.txt", "New.")
     create(office, office.collection("field"), packs / "b.haversack", pack_key(office.home), moment="2099-01-01T00:00:00Z")
     _, collections = look(home, packs)
     assert [(one.name, one.documents) for one in collections] == [("field", 4)]
     assert collections[0].id != older.collection_id
-    with Shelf.open(home, write=True) as shelf:
-        shelf.look(carry(packs, builder(packs)), MODEL)
-        assert Conversations(shelf).get(kept.id).collection_id == older.collection_id
+    with Holdings.open(home, write=True) as holdings:
+        holdings.look(carry(packs, builder(packs)), MODEL)
+        assert Conversations(holdings).get(kept.id).collection_id == older.collection_id
         with pytest.raises(NoSuchPack):
-            shelf.collection("field (older)")
+            holdings.collection("field (older)")
 
 
 def test_a_pack_of_the_same_name_by_another_key_stands_beside_it_and_is_said(
@@ -147,14 +147,14 @@ def test_a_collection_of_that_name_keeps_it(home: Path, pack: PackFile, packs: P
 def test_what_was_closed_stays_closed(home: Path, pack: PackFile, packs: Path) -> None:
     pack.path.rename(packs / "field.haversack")
     (listed,), _ = look(home, packs)
-    with Shelf.open(home, write=True) as shelf:
-        mounts.set_open(shelf.database, listed.collection_id, is_open=False)
+    with Holdings.open(home, write=True) as holdings:
+        mounts.set_open(holdings.database, listed.collection_id, is_open=False)
     (closed,), collections = look(home, packs)
     assert (closed.state, closed.sentence, collections) == ("closed", "closed", ())
-    with Shelf.open(home, write=True) as shelf:
-        shelf.look(carry(packs, builder(packs)), MODEL)
+    with Holdings.open(home, write=True) as holdings:
+        holdings.look(carry(packs, builder(packs)), MODEL)
         with pytest.raises(NoSuchPack):
-            shelf.ensure_collection("field")
+            holdings.ensure_collection("field")
 
 
 def test_one_of_another_embedder_is_listed_and_not_searched(home: Path, pack: PackFile, packs: Path) -> None:
@@ -163,13 +163,13 @@ def test_one_of_another_embedder_is_listed_and_not_searched(home: Path, pack: Pa
         (listed,), collections = look(home, packs, write=write, embedder="another")
         assert (listed.state, collections) == ("other embedder", ())
         assert isinstance(listed.error, PackOfAnotherEmbedder)
-        with Shelf.open(home, write=write) as shelf:
-            shelf.look(carry(packs, builder(packs)), "another")
+        with Holdings.open(home, write=write) as holdings:
+            holdings.look(carry(packs, builder(packs)), "another")
             with pytest.raises(PackOfAnotherEmbedder, match="was made with test-model, and the bundle holds another"):
-                shelf.collection("field")
-    with Shelf.open(home, write=True) as shelf:
-        shelf.look(carry(packs, builder(packs)), "another")
-        assert not shelf.ensure_collection("field").pack  # one of that name may be made, to merge into
+                holdings.collection("field")
+    with Holdings.open(home, write=True) as holdings:
+        holdings.look(carry(packs, builder(packs)), "another")
+        assert not holdings.ensure_collection("field").pack  # one of that name may be made, to merge into
 
 
 def test_broken_files_on_the_bundle_are_named_and_the_others_open(home: Path, pack: PackFile, packs: Path) -> None:
@@ -193,14 +193,14 @@ def test_a_flip_in_a_database_is_said_when_it_is_asked_and_costs_the_others_noth
     content = bytearray(pack.path.read_bytes())
     content[content.index(b"twelve")] ^= 1
     (packs / "field.haversack").write_bytes(content)
-    with Shelf.open(home, write=True, fingerprint=MODEL) as shelf:
-        shelf.ensure_collection("mine")
-        shelf.look(carry(packs, builder(packs)), MODEL)
-        shelf.check_packs()
-        assert [one.name for one in shelf.collections()] == ["field", "mine"]
+    with Holdings.open(home, write=True, fingerprint=MODEL) as holdings:
+        holdings.ensure_collection("mine")
+        holdings.look(carry(packs, builder(packs)), MODEL)
+        holdings.check_packs()
+        assert [one.name for one in holdings.collections()] == ["field", "mine"]
         with pytest.raises(Exception, match="not as it was signed"):
-            shelf.documents(shelf.collection("field").id)
-        assert shelf.documents(shelf.collection("mine").id) == ()
+            holdings.documents(holdings.collection("field").id)
+        assert holdings.documents(holdings.collection("mine").id) == ()
 
 
 def test_a_pack_that_the_bundles_list_does_not_name_is_named_and_not_read(
@@ -215,28 +215,28 @@ def test_a_pack_that_the_bundles_list_does_not_name_is_named_and_not_read(
     forge(pack, packs / "huge.haversack", load_key(tmp_path / "stranger.pem"), change=lambda contents: contents.update(documents=math.inf))
     (packs / "letter.haversack").write_bytes(b"Dear Amina")
     for write in (False, True, True):
-        with Shelf.open(home, write=write) as shelf:
-            shelf.look(carried, MODEL)
-            named = {Path(one.path).name: (one.collection, one.state) for one in shelf.packs}
+        with Holdings.open(home, write=write) as holdings:
+            holdings.look(carried, MODEL)
+            named = {Path(one.path).name: (one.collection, one.state) for one in holdings.packs}
             assert named == {
                 "true.haversack": ("field", "open"),
                 "Alien.haversack": ("Alien", "not listed"),
                 "huge.haversack": ("huge", "not listed"),
                 "letter.haversack": ("letter", "not listed"),
             }
-            assert {one.sentence for one in shelf.packs if one.state == "not listed"} == {
+            assert {one.sentence for one in holdings.packs if one.state == "not listed"} == {
                 "not part of this bundle; open it with `haversack pack open FILE`"
             }
-            assert [(one.name, one.documents) for one in shelf.collections()] == [("field", 3)]
-            assert [one.note for one in shelf.packs if one.state == "open"] == [""], "the first key is that of the list"
+            assert [(one.name, one.documents) for one in holdings.collections()] == [("field", 3)]
+            assert [one.note for one in holdings.packs if one.state == "open"] == [""], "the first key is that of the list"
             with pytest.raises(NoSuchPack):
-                shelf.collection("Alien")
-    with Shelf.open(home, write=True) as shelf:
-        shelf.look(carried, MODEL)
-        opened = shelf.open_pack(read_pack(packs / "Alien.haversack"))
+                holdings.collection("Alien")
+    with Holdings.open(home, write=True) as holdings:
+        holdings.look(carried, MODEL)
+        opened = holdings.open_pack(read_pack(packs / "Alien.haversack"))
         assert (opened.collection, opened.state) == ("field (2)", "open")
         assert pack.signer.fingerprint in opened.note
-        assert sorted(one.name for one in shelf.collections()) == ["field", "field (2)"]
+        assert sorted(one.name for one in holdings.collections()) == ["field", "field (2)"]
 
 
 def test_another_file_under_the_name_of_a_listed_one_is_not_opened(home: Path, pack: PackFile, packs: Path, tmp_path: Path) -> None:
@@ -247,11 +247,11 @@ def test_another_file_under_the_name_of_a_listed_one_is_not_opened(home: Path, p
         true, packs / "field.haversack", load_key(tmp_path / "stranger.pem"), change=lambda contents: contents.update(created="2099-01-01T00:00:00Z")
     )
     for write in (False, True):
-        with Shelf.open(home, write=write) as shelf:
-            shelf.look(carried, MODEL)
-            assert [(one.state, one.path) for one in shelf.packs] == [("altered", str(true.path))]
-            assert "the bundle's list names another file" in shelf.packs[0].sentence
-            assert shelf.collections() == ()
+        with Holdings.open(home, write=write) as holdings:
+            holdings.look(carried, MODEL)
+            assert [(one.state, one.path) for one in holdings.packs] == [("altered", str(true.path))]
+            assert "the bundle's list names another file" in holdings.packs[0].sentence
+            assert holdings.collections() == ()
 
 
 def test_each_file_is_read_once_however_many_there_are(
@@ -271,10 +271,10 @@ def test_each_file_is_read_once_however_many_there_are(
     monkeypatch.setattr(finding, "read_pack", counted)
     for write in (True, False, True):
         read.clear()
-        with Shelf.open(home, write=write) as shelf:
-            shelf.look(carried, MODEL)
-            assert [one.name for one in shelf.collections()] == [f"t{number:03}" for number in range(finding.MOST)]
-            assert [one.sentence for one in shelf.packs if one.state == "not listed"] == [
+        with Holdings.open(home, write=write) as holdings:
+            holdings.look(carried, MODEL)
+            assert [one.name for one in holdings.collections()] == [f"t{number:03}" for number in range(finding.MOST)]
+            assert [one.sentence for one in holdings.packs if one.state == "not listed"] == [
                 f"there are {finding.MOST + 4} packs, and {finding.MOST} are looked at; open another with `haversack pack open FILE`"
             ]
         assert len(read) == len(set(read)) == finding.MOST

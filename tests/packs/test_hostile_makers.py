@@ -23,8 +23,8 @@ from appliance.library.schema import seal
 from appliance.minisign import SecretKey, load_key
 from appliance.packs.file import PackFile, read_pack
 from appliance.packs.finding import open_pack
+from appliance.packs.holdings import Holdings
 from appliance.packs.mount import Mount
-from appliance.packs.shelf import Shelf
 from tests.library.making import DIMENSIONS, Maker, vectors_for
 from tests.packs.conftest import MODEL
 from tests.packs.forging import forge
@@ -43,36 +43,36 @@ def stranger(tmp_path: Path) -> SecretKey:
 
 
 @pytest.fixture
-def mine(home: Path, make: Maker) -> Iterator[Shelf]:
+def mine(home: Path, make: Maker) -> Iterator[Holdings]:
     """A library with a secret of its own, whose ids a pack may try to name."""
-    with Shelf.open(home, write=True, fingerprint=MODEL) as library:
+    with Holdings.open(home, write=True, fingerprint=MODEL) as library:
         make(library, library.ensure_collection("mine").id, "mine.txt", "My own secret well.\n\nAnd another.")
         yield library
 
 
-def ask_everything(shelf: Shelf, pack: PackFile) -> list[str]:
+def ask_everything(holdings: Holdings, pack: PackFile) -> list[str]:
     """Open the pack, and all the texts that it can make the library show."""
-    kept = open_pack(shelf, pack)
-    shelf.look(None, MODEL)
+    kept = open_pack(holdings, pack)
+    holdings.look(None, MODEL)
     try:
         collection = kept.collection_id
-        shown: list[str] = [one.name for one in shelf.collections() if one.id == collection]
-        by_word = keywords.search(shelf, collection, "well pump secret another", 20)
-        by_meaning = ExactVectors(shelf).search(collection, vectors_for(["My own secret well."])[0], 20)
+        shown: list[str] = [one.name for one in holdings.collections() if one.id == collection]
+        by_word = keywords.search(holdings, collection, "well pump secret another", 20)
+        by_meaning = ExactVectors(holdings).search(collection, vectors_for(["My own secret well."])[0], 20)
         assert all(math.isfinite(one.score) for one in (*by_word, *by_meaning))
-        shown += [chunk.text for chunk in shelf.chunks([one.chunk_id for one in (*by_word, *by_meaning)]).values()]
-        keywords.document_frequency(shelf, collection, ["well"])
-        for document in shelf.documents(collection):
-            shown += [document.name, document.title, *(page.text for page in shelf.pages(document.id))]
-            shown += [chunk.text for chunk in shelf.chunks_of(document.id)]
-            shown += [one.title for one in shelf.headings(document.id)] + list(shelf.metadata(document.id).values())
-            shelf.original(document.id)
-            shelf.unread(document.id)
-        shown += [one.document for one in ledger(shelf, collection)]
-        shelf.chunk_ranges(collection)
+        shown += [chunk.text for chunk in holdings.chunks([one.chunk_id for one in (*by_word, *by_meaning)]).values()]
+        keywords.document_frequency(holdings, collection, ["well"])
+        for document in holdings.documents(collection):
+            shown += [document.name, document.title, *(page.text for page in holdings.pages(document.id))]
+            shown += [chunk.text for chunk in holdings.chunks_of(document.id)]
+            shown += [one.title for one in holdings.headings(document.id)] + list(holdings.metadata(document.id).values())
+            holdings.original(document.id)
+            holdings.unread(document.id)
+        shown += [one.document for one in ledger(holdings, collection)]
+        holdings.chunk_ranges(collection)
         return shown
     finally:
-        shelf.close_pack(kept.name)
+        holdings.close_pack(kept.name)
 
 
 def sealed(pack: PackFile, target: Path, key: SecretKey, table: str, column: str, value: object) -> PackFile:
@@ -122,7 +122,7 @@ def sealed(pack: PackFile, target: Path, key: SecretKey, table: str, column: str
     ],
 )
 def test_a_value_of_another_kind_is_refused_or_harmless(
-    mine: Shelf, pack: PackFile, tmp_path: Path, stranger: SecretKey, table: str, column: str, value: object
+    mine: Holdings, pack: PackFile, tmp_path: Path, stranger: SecretKey, table: str, column: str, value: object
 ) -> None:
     forged = sealed(pack, tmp_path / "forged", stranger, table, column, value)
     try:
@@ -150,7 +150,7 @@ def test_a_value_of_another_kind_is_refused_or_harmless(
     ],
 )
 def test_numbers_and_indexes_that_reach_for_others_find_nothing(
-    mine: Shelf, pack: PackFile, tmp_path: Path, stranger: SecretKey, statements: str
+    mine: Holdings, pack: PackFile, tmp_path: Path, stranger: SecretKey, statements: str
 ) -> None:
     forged = read_pack(forge(pack, tmp_path / "forged", stranger, statements=statements))
     try:
@@ -161,7 +161,7 @@ def test_numbers_and_indexes_that_reach_for_others_find_nothing(
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_vectors_that_are_no_numbers_are_refused(mine: Shelf, pack: PackFile, tmp_path: Path, stranger: SecretKey, value: float) -> None:
+def test_vectors_that_are_no_numbers_are_refused(mine: Holdings, pack: PackFile, tmp_path: Path, stranger: SecretKey, value: float) -> None:
     source = Mount(pack, 0, "x", tmp_path)
     ids, _ = source.vectors_of(0, documents=[1])
     source.close()
@@ -173,7 +173,7 @@ def test_vectors_that_are_no_numbers_are_refused(mine: Shelf, pack: PackFile, tm
         ask_everything(mine, forged)
 
 
-def test_vectors_of_another_length_than_the_embedders_are_refused(mine: Shelf, pack: PackFile) -> None:
+def test_vectors_of_another_length_than_the_embedders_are_refused(mine: Holdings, pack: PackFile) -> None:
     open_pack(mine, pack)
     mine.look(None, MODEL)
     with pytest.raises(PackAltered, match=f"its vectors have {DIMENSIONS} dimensions, the embedder's 7"):
@@ -188,7 +188,7 @@ import tests.packs.test_hostile_makers as case
 from appliance.errors import HaversackError
 from appliance.minisign import load_key
 from appliance.packs.file import PackFile, read_pack
-from appliance.packs.shelf import Shelf
+from appliance.packs.holdings import Holdings
 from tests.packs.conftest import MODEL
 from tests.packs.forging import forge
 home, source, folder, mutations = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
@@ -196,7 +196,7 @@ pack, key, chance = read_pack(source), load_key(folder / "fuzzer.pem"), random.R
 content = source.read_bytes()
 used = [place for place in range(100, pack.database) if content[place]]
 refused = 0
-with Shelf.open(home, write=True, fingerprint=MODEL) as shelf:
+with Holdings.open(home, write=True, fingerprint=MODEL) as holdings:
     for number in range(mutations):
         changed = bytearray(content)
         for _ in range(chance.choice([1, 1, 2, 20])):
@@ -205,7 +205,7 @@ with Shelf.open(home, write=True, fingerprint=MODEL) as shelf:
         mutated.write_bytes(changed)
         again = PackFile(**{**{name: getattr(pack, name) for name in PackFile.__slots__}, "path": mutated})
         try:
-            shown = case.ask_everything(shelf, read_pack(forge(again, folder / f"forged{number}", key)))
+            shown = case.ask_everything(holdings, read_pack(forge(again, folder / f"forged{number}", key)))
             assert not [text for text in shown if "secret" in text]
         except HaversackError:
             refused += 1
@@ -214,7 +214,7 @@ print(json.dumps({"refused": refused}))
 """
 
 
-def test_damage_that_its_maker_signed_ends_in_a_sentence_and_never_in_a_crash(mine: Shelf, home: Path, pack: PackFile, tmp_path: Path) -> None:
+def test_damage_that_its_maker_signed_ends_in_a_sentence_and_never_in_a_crash(mine: Holdings, home: Path, pack: PackFile, tmp_path: Path) -> None:
     """In a process of its own: a crash in SQLite's code would take the tests with it."""
     mine.close()
     done = subprocess.run(

@@ -17,28 +17,28 @@ from appliance.library.store import Library
 from appliance.library.vectors import ExactVectors, Vectors
 from appliance.packs.file import PackFile
 from appliance.packs.finding import open_pack
-from appliance.packs.shelf import Shelf
+from appliance.packs.holdings import Holdings
 from tests.library.making import Maker, vectors_for
 from tests.packs.conftest import MODEL, PAGES
 
 
 @pytest.fixture
-def shelf(home: Path, make: Maker, pack: PackFile) -> Iterator[Shelf]:
+def holdings(home: Path, make: Maker, pack: PackFile) -> Iterator[Holdings]:
     """A library with a document of its own and the pack open beside it."""
-    with Shelf.open(home, write=True, fingerprint=MODEL) as library:
+    with Holdings.open(home, write=True, fingerprint=MODEL) as library:
         make(library, library.ensure_collection("mine").id, "mine.txt", "My own well is three metres deep.")
         open_pack(library, pack)
         library.look(None, MODEL)
         yield library
 
 
-def test_its_collection_stands_beside_the_others(shelf: Shelf) -> None:
-    assert [(one.name, one.documents, one.chunks, one.pack) for one in shelf.collections()] == [("field", 3, 8, True), ("mine", 1, 1, False)]
+def test_its_collection_stands_beside_the_others(holdings: Holdings) -> None:
+    assert [(one.name, one.documents, one.chunks, one.pack) for one in holdings.collections()] == [("field", 3, 8, True), ("mine", 1, 1, False)]
 
 
-def test_everything_of_a_document_is_what_it_was_at_the_office(shelf: Shelf, office: Library) -> None:
-    here, there = shelf.collection("field").id, office.collection("field").id
-    mine = {one.name: one for one in shelf.documents(here)}
+def test_everything_of_a_document_is_what_it_was_at_the_office(holdings: Holdings, office: Library) -> None:
+    here, there = holdings.collection("field").id, office.collection("field").id
+    mine = {one.name: one for one in holdings.documents(here)}
     for original in office.documents(there):
         document = mine[original.name]
         assert (document.sha256, document.title, document.added, document.reader) == (
@@ -47,16 +47,16 @@ def test_everything_of_a_document_is_what_it_was_at_the_office(shelf: Shelf, off
             original.added,
             original.reader,
         )
-        assert shelf.conversion(document.id) == office.conversion(original.id)
-        assert shelf.passages(document.id) == office.passages(original.id)
-        assert (shelf.vectors_of(here, documents=[document.id])[1] == office.vectors_of(there, documents=[original.id])[1]).all()
-        assert shelf.document(document.id) == document
-        assert shelf.find_document(here, sha256=document.sha256) == document
-        assert shelf.page(document.id, 0).text == PAGES[document.name][0]
-        kept = shelf.original(document.id)
+        assert holdings.conversion(document.id) == office.conversion(original.id)
+        assert holdings.passages(document.id) == office.passages(original.id)
+        assert (holdings.vectors_of(here, documents=[document.id])[1] == office.vectors_of(there, documents=[original.id])[1]).all()
+        assert holdings.document(document.id) == document
+        assert holdings.find_document(here, sha256=document.sha256) == document
+        assert holdings.page(document.id, 0).text == PAGES[document.name][0]
+        kept = holdings.original(document.id)
         assert kept is not None
         assert hashlib.sha256(kept.read_bytes()).hexdigest() == document.sha256
-    assert [(one.document, one.status, one.reason) for one in ledger(shelf, here)] == [
+    assert [(one.document, one.status, one.reason) for one in ledger(holdings, here)] == [
         (one.document, one.status, one.reason) for one in ledger(office, there)
     ]
 
@@ -68,52 +68,53 @@ def test_nothing_else_of_the_library_is_in_it(pack: PackFile) -> None:
     assert b"secret.txt" not in content
 
 
-def test_words_and_vectors_find_its_passages(shelf: Shelf, office: Library) -> None:
-    here, there = shelf.collection("field").id, office.collection("field").id
-    found, expected = keywords.search(shelf, here, "well deep pump", 5), keywords.search(office, there, "well deep pump", 5)
-    assert [shelf.chunks([one.chunk_id])[one.chunk_id].text for one in found] == [
+def test_words_and_vectors_find_its_passages(holdings: Holdings, office: Library) -> None:
+    here, there = holdings.collection("field").id, office.collection("field").id
+    found, expected = keywords.search(holdings, here, "well deep pump", 5), keywords.search(office, there, "well deep pump", 5)
+    assert [holdings.chunks([one.chunk_id])[one.chunk_id].text for one in found] == [
         office.chunks([one.chunk_id])[one.chunk_id].text for one in expected
     ]
     assert [one.score for one in found] == [one.score for one in expected]
     words = ["well", "fuel", "camel"]
-    assert keywords.document_frequency(shelf, here, words) == keywords.document_frequency(office, there, words) == {"well": 3, "fuel": 4, "camel": 0}
-    wells = shelf.find_document(here, name="wells.txt")
+    counted = {"well": 3, "fuel": 4, "camel": 0}
+    assert keywords.document_frequency(holdings, here, words) == keywords.document_frequency(office, there, words) == counted
+    wells = holdings.find_document(here, name="wells.txt")
     assert wells is not None
-    within = keywords.search(shelf, here, "well fuel", 5, documents=[wells.id])
-    assert {shelf.chunks([one.chunk_id])[one.chunk_id].document for one in within} == {"wells.txt"}
-    nearest = ExactVectors(shelf).search(here, vectors_for(["Fuel is bought in Kigali."])[0], 1, documents=None)
-    assert shelf.chunks([nearest[0].chunk_id])[nearest[0].chunk_id].text == "Fuel is bought in Kigali."
+    within = keywords.search(holdings, here, "well fuel", 5, documents=[wells.id])
+    assert {holdings.chunks([one.chunk_id])[one.chunk_id].document for one in within} == {"wells.txt"}
+    nearest = ExactVectors(holdings).search(here, vectors_for(["Fuel is bought in Kigali."])[0], 1, documents=None)
+    assert holdings.chunks([nearest[0].chunk_id])[nearest[0].chunk_id].text == "Fuel is bought in Kigali."
 
 
-def test_chunks_of_the_library_and_of_packs_come_together_in_the_order_asked(shelf: Shelf) -> None:
-    mine = shelf.chunks_of(shelf.documents(shelf.collection("mine").id)[0].id)[0]
-    theirs = shelf.chunks_of(shelf.documents(shelf.collection("field").id)[0].id)[0]
-    assert list(shelf.chunks([theirs.id, mine.id]).values()) == [theirs, mine]
+def test_chunks_of_the_library_and_of_packs_come_together_in_the_order_asked(holdings: Holdings) -> None:
+    mine = holdings.chunks_of(holdings.documents(holdings.collection("mine").id)[0].id)[0]
+    theirs = holdings.chunks_of(holdings.documents(holdings.collection("field").id)[0].id)[0]
+    assert list(holdings.chunks([theirs.id, mine.id]).values()) == [theirs, mine]
     assert theirs.id < 2**53  # a browser's numbers are exact to there
 
 
-def test_the_index_leaves_packs_to_exact_search(shelf: Shelf) -> None:
-    vectors = Vectors(shelf, shelf.home / "index", patience=0.0)
+def test_the_index_leaves_packs_to_exact_search(holdings: Holdings) -> None:
+    vectors = Vectors(holdings, holdings.home / "index", patience=0.0)
     try:
-        here = shelf.collection("field").id
+        here = holdings.collection("field").id
         assert vectors.search(here, vectors_for(["The pump was made in Kampala."])[0], 1)[0].score > 0.99
         assert vectors.state(here) == "exact"
     finally:
         vectors.close()
 
 
-def test_it_is_not_changed(shelf: Shelf, pack: PackFile, make: Maker) -> None:
+def test_it_is_not_changed(holdings: Holdings, pack: PackFile, make: Maker) -> None:
     before = pack.path.read_bytes()
-    here = shelf.collection("field").id
-    document = shelf.documents(here)[0]
+    here = holdings.collection("field").id
+    document = holdings.documents(here)[0]
     for change in (
-        lambda: make(shelf, here, "new.txt", "New."),
-        lambda: shelf.remove_document(document.id),
-        lambda: shelf.rename_document(document.id, "x"),
-        lambda: shelf.record_failure(here, name="x", sha256="", size=1, reason="y"),
-        lambda: shelf.forget_failure(here, "broken.pdf"),
-        lambda: shelf.ensure_collection("field"),
-        lambda: shelf.remove_collection("field"),
+        lambda: make(holdings, here, "new.txt", "New."),
+        lambda: holdings.remove_document(document.id),
+        lambda: holdings.rename_document(document.id, "x"),
+        lambda: holdings.record_failure(here, name="x", sha256="", size=1, reason="y"),
+        lambda: holdings.forget_failure(here, "broken.pdf"),
+        lambda: holdings.ensure_collection("field"),
+        lambda: holdings.remove_collection("field"),
     ):
         with pytest.raises(PackReadOnly, match="'field' is a pack, and packs are not changed"):
             change()
@@ -121,38 +122,38 @@ def test_it_is_not_changed(shelf: Shelf, pack: PackFile, make: Maker) -> None:
     assert list(pack.path.parent.glob("field.haversack*")) == [pack.path]
 
 
-def test_conversations_about_it_are_kept_in_the_library(shelf: Shelf, home: Path) -> None:
-    conversations = Conversations(shelf)
-    started = conversations.start(shelf.collection("field").id)
+def test_conversations_about_it_are_kept_in_the_library(holdings: Holdings, home: Path) -> None:
+    conversations = Conversations(holdings)
+    started = conversations.start(holdings.collection("field").id)
     conversations.append(started.id, Answer("How deep?", "How deep?", "Twelve.", "", (), (), (), False, "", Timings(0, None, 0)))
-    number = shelf.collection("field").id
-    shelf.close()
-    with Shelf.open(home, write=True, fingerprint=MODEL) as again:
+    number = holdings.collection("field").id
+    holdings.close()
+    with Holdings.open(home, write=True, fingerprint=MODEL) as again:
         again.look(None, MODEL)
         assert again.collection("field").id == number
         assert Conversations(again).answers(started.id)[0].answer == "Twelve."
 
 
-def test_another_name_here_leaves_the_file_alone(shelf: Shelf, pack: PackFile) -> None:
+def test_another_name_here_leaves_the_file_alone(holdings: Holdings, pack: PackFile) -> None:
     before = pack.path.read_bytes()
-    shelf.rename_collection("field", "the field")
-    assert [one.name for one in shelf.collections()] == ["mine", "the field"]
-    shelf.look(None, MODEL)
-    assert shelf.collection("the field").documents == 3
+    holdings.rename_collection("field", "the field")
+    assert [one.name for one in holdings.collections()] == ["mine", "the field"]
+    holdings.look(None, MODEL)
+    assert holdings.collection("the field").documents == 3
     assert pack.path.read_bytes() == before
 
 
-def test_a_document_of_no_pack_is_not_there(shelf: Shelf) -> None:
+def test_a_document_of_no_pack_is_not_there(holdings: Holdings) -> None:
     with pytest.raises(NoSuchDocument):
-        shelf.document((77 << 32) + 1)
+        holdings.document((77 << 32) + 1)
     with pytest.raises(NoSuchDocument):
-        shelf.document((shelf.collection("field").id << 32) + 77)
+        holdings.document((holdings.collection("field").id << 32) + 77)
 
 
-def test_a_plain_library_sees_an_empty_collection_and_is_whole(shelf: Shelf, home: Path) -> None:
+def test_a_plain_library_sees_an_empty_collection_and_is_whole(holdings: Holdings, home: Path) -> None:
     from appliance.library.health import check
 
-    shelf.close()
+    holdings.close()
     with Library.open(home, write=True) as library:
         assert check(library) == ()
         assert library.collection("field").documents == 0

@@ -22,16 +22,16 @@ from appliance.library.store import Library
 from appliance.packs.creating import create, pack_key
 from appliance.packs.file import PackFile, read_pack
 from appliance.packs.finding import open_pack
+from appliance.packs.holdings import Holdings
 from appliance.packs.merging import embed_again, estimate, merge
-from appliance.packs.shelf import Shelf
 from tests.library.making import Maker, vectors_for
 from tests.packs.conftest import MODEL, PAGES
 from tests.packs.other_embedder import OtherEmbedder
 
 
 @pytest.fixture
-def mine(home: Path) -> Iterator[Shelf]:
-    with Shelf.open(home, write=True, fingerprint=MODEL) as library:
+def mine(home: Path) -> Iterator[Holdings]:
+    with Holdings.open(home, write=True, fingerprint=MODEL) as library:
         yield library
 
 
@@ -48,7 +48,7 @@ def as_it_is(library: Library, name: str) -> dict[str, object]:
     }
 
 
-def test_everything_of_it_comes_and_the_library_is_whole(mine: Shelf, office: Library, pack: PackFile) -> None:
+def test_everything_of_it_comes_and_the_library_is_whole(mine: Holdings, office: Library, pack: PackFile) -> None:
     lines = list(merge(mine, pack, "mine"))
     assert [(one.document, one.status) for one in lines] == [(name, "indexed") for name in sorted(PAGES)]
     assert as_it_is(mine, "mine") == as_it_is(office, "field")
@@ -62,14 +62,14 @@ def test_everything_of_it_comes_and_the_library_is_whole(mine: Shelf, office: Li
     assert not (mine.home / "packs" / "merging").exists()
 
 
-def test_doing_it_twice_is_the_same_as_doing_it_once(mine: Shelf, pack: PackFile) -> None:
+def test_doing_it_twice_is_the_same_as_doing_it_once(mine: Holdings, pack: PackFile) -> None:
     list(merge(mine, pack, "mine"))
     before = mine.documents(mine.collection("mine").id)
     assert [one.status for one in merge(mine, pack, "mine")] == ["unchanged"] * 3
     assert mine.documents(mine.collection("mine").id) == before
 
 
-def test_a_document_that_is_there_under_another_name_is_left(mine: Shelf, pack: PackFile, make: Maker) -> None:
+def test_a_document_that_is_there_under_another_name_is_left(mine: Holdings, pack: PackFile, make: Maker) -> None:
     collection = mine.ensure_collection("mine").id
     make(mine, collection, "my wells.txt", *PAGES["wells.txt"])
     lines = {one.document: one for one in merge(mine, pack, "mine")}
@@ -77,7 +77,7 @@ def test_a_document_that_is_there_under_another_name_is_left(mine: Shelf, pack: 
     assert [one.name for one in mine.documents(collection)] == ["my wells.txt", "notes/fuel.txt", "roads.txt"]
 
 
-def test_another_document_of_the_same_name_does_not_give_way(mine: Shelf, pack: PackFile, make: Maker) -> None:
+def test_another_document_of_the_same_name_does_not_give_way(mine: Holdings, pack: PackFile, make: Maker) -> None:
     collection = mine.ensure_collection("mine").id
     make(mine, collection, "notes/fuel.txt", "My own notes.")
     lines = {one.document: one for one in merge(mine, pack, "mine")}
@@ -88,14 +88,14 @@ def test_another_document_of_the_same_name_does_not_give_way(mine: Shelf, pack: 
     assert mine.page(mine_still.id, 0).text == "My own notes."
 
 
-def test_a_pack_is_no_place_to_merge_into(mine: Shelf, pack: PackFile) -> None:
+def test_a_pack_is_no_place_to_merge_into(mine: Holdings, pack: PackFile) -> None:
     open_pack(mine, pack)
     mine.look(None, MODEL)
     with pytest.raises(PackReadOnly):
         list(merge(mine, pack, "field"))
 
 
-def test_without_originals_the_texts_come(mine: Shelf, office: Library, tmp_path: Path) -> None:
+def test_without_originals_the_texts_come(mine: Holdings, office: Library, tmp_path: Path) -> None:
     small = create(office, office.collection("field"), tmp_path / "small.haversack", pack_key(office.home), originals=False).pack
     assert not small.originals
     list(merge(mine, small, "mine"))
@@ -106,7 +106,7 @@ def test_without_originals_the_texts_come(mine: Shelf, office: Library, tmp_path
     assert check(mine) == ()
 
 
-def test_nothing_of_a_damaged_pack_comes(mine: Shelf, pack: PackFile) -> None:
+def test_nothing_of_a_damaged_pack_comes(mine: Holdings, pack: PackFile) -> None:
     content = bytearray(pack.path.read_bytes())
     content[content.index(b"twelve")] ^= 1
     pack.path.write_bytes(content)
@@ -115,7 +115,7 @@ def test_nothing_of_a_damaged_pack_comes(mine: Shelf, pack: PackFile) -> None:
     assert mine.collections() == ()
 
 
-def test_a_damaged_original_stops_before_its_document(mine: Shelf, pack: PackFile) -> None:
+def test_a_damaged_original_stops_before_its_document(mine: Holdings, pack: PackFile) -> None:
     content = bytearray(pack.path.read_bytes())
     content[pack.originals[sorted(pack.originals)[-1]].start] ^= 1
     pack.path.write_bytes(content)
@@ -195,15 +195,15 @@ def test_a_pack_is_made_of_it_for_another_embedder_and_goes_on_where_it_was_stop
     assert [any(f" of {name} has " in text for text in one.embedded) for one in (first, second) for name in "ab"] == [True, False, False, True]
     assert (made.title, made.embedder, made.documents) == ("far", "other", 2)
     assert not list((home / "packs").glob("embedding-*"))
-    with Shelf.open(home, write=True, fingerprint="other") as shelf:
-        open_pack(shelf, made)
-        shelf.look(None, "other")
-        collection = shelf.collection("far").id
-        best = ExactVectors(shelf).search(collection, second.embed_query("The end."), 1)[0]
-        assert shelf.chunks([best.chunk_id])[best.chunk_id].text == "The end."
+    with Holdings.open(home, write=True, fingerprint="other") as holdings:
+        open_pack(holdings, made)
+        holdings.look(None, "other")
+        collection = holdings.collection("far").id
+        best = ExactVectors(holdings).search(collection, second.embed_query("The end."), 1)[0]
+        assert holdings.chunks([best.chunk_id])[best.chunk_id].text == "The end."
 
 
-def test_what_goes_wrong_is_one_of_our_sentences(mine: Shelf, pack: PackFile) -> None:
+def test_what_goes_wrong_is_one_of_our_sentences(mine: Holdings, pack: PackFile) -> None:
     pack.path.unlink()
     with pytest.raises(HaversackError, match="is not at"):
         list(merge(mine, pack, "mine"))

@@ -27,7 +27,7 @@ from appliance.packs.mount import SHIFT, SHOWN, Mount, check
 Value = TypeVar("Value")
 
 
-class Shelf(Library):
+class Holdings(Library):
     """A library, and the packs that were opened in it or lie on the bundle. `look` finds them; before it, there are none."""
 
     def __init__(self, home: Path, database: Database, lock: WriterLock | None) -> None:
