@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from urllib.parse import urlsplit
 
 from appliance.errors import BadSetting, NoPlace
 from appliance.manifest import DATA, MANIFEST
@@ -35,6 +36,14 @@ class Settings:
     """Everything stays with the bundle: the library is in its folder `data`."""
     trust: str = ""
     """The fingerprint of another key whose bundles are to be opened from now on."""
+    api: str = "keys"
+    """Which programs may use the local server: those with keys, all on this machine ("open"), or none ("off")."""
+    share: bool = False
+    """Guests on the local network are let in, with a password."""
+    llm: str = ""
+    """Address of an OpenAI-compatible engine at a base camp ("http://basecamp:8080/v1"); empty: the bundle's models write."""
+    vectors: str = ""
+    """Address of a Chroma server at a base camp; empty: vectors are searched here."""
     debug: bool = False
     home_reason: str = field(default="it was named so", metadata={"told": False})
     """Why the library is where it is, the end of a sentence. Nobody sets it."""
@@ -162,6 +171,10 @@ def load_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
         threads=_whole("threads", layers.get("threads", 0), 0, 512),
         portable=home == _bundle(told) / DATA and _is_on(layers.get("portable")),
         trust=str(layers.get("trust") or ""),
+        api=_one_of("api", layers.get("api", "keys"), API),
+        share=_is_on(layers.get("share")),
+        llm=_address("llm", layers.get("llm")),
+        vectors=_address("vectors", layers.get("vectors")),
         debug=_is_on(layers.get("debug")),
         home_reason=reason,
     )
@@ -169,7 +182,9 @@ def load_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
 
 NAMES = frozenset(one.name for one in fields(Settings) if one.metadata.get("told", True))
 """What can be told: each by a flag, by a variable, and, but for where the file itself is, by the file."""
-_IN_FILE = NAMES - {"home", "portable", "trust"}  # on a stick, whoever can write the file could let himself be trusted
+_IN_FILE = NAMES - {"home", "portable", "trust", "api", "share", "llm", "vectors"}
+"""On a stick, whoever can write the file could let himself be trusted, or send what is asked somewhere else."""
+API = ("keys", "open", "off")
 
 
 def _bundle(layers: Mapping[str, object]) -> Path:
@@ -181,6 +196,26 @@ def _folder(name: str, value: object) -> Path:
         return Path(str(value)).expanduser().absolute()
     except RuntimeError as error:  # "~" of a user whom this system doesn't know
         raise BadSetting(name=name, value=str(value), allowed="there is no such user here; write the whole path") from error
+
+
+def _one_of(name: str, value: object, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise BadSetting(name=name, value=value, allowed="it must be one of " + ", ".join(known))
+    return str(value)
+
+
+def _address(name: str, value: object) -> str:
+    """The address of a base camp, without a slash at its end."""
+    if not value:
+        return ""
+    try:
+        parts = urlsplit(str(value))
+        usable = parts.scheme in ("http", "https") and parts.hostname and not (parts.username or parts.query or parts.fragment or parts.port == 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise BadSetting(name=name, value=value, allowed="it must be an address like http://basecamp:8000")
+    return str(value).rstrip("/")
 
 
 def _is_on(value: object) -> bool:

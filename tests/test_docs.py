@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli import build_parser
+from appliance.commands.parser import build_parser
 from appliance.config import NAMES
 from bundle.cli import build_parser as builder_parser
 from bundle.spec import KEYS, profiles
