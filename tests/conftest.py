@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 from appliance.integrity import verify_model
 from appliance.manifest import Manifest, read_manifest
 from appliance.models.embedder import Embedder
+from tests.second_model import model_with_tools, second_model
 
 ROOT = Path(__file__).resolve().parent.parent
 # Whoever starts the tests in the background (`nohup make test &`) has these ignored, and every program that a test starts would inherit that.
@@ -46,6 +47,18 @@ def embedder(manifest: Manifest) -> Embedder:
     model = manifest.model("embedder")
     verify_model(manifest, model)
     return Embedder(manifest.folder(model), model, threads=2)
+
+
+@pytest.fixture(scope="session")
+def second_gguf(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second real language model (Q4_0, 92 MB), in a folder of its own. Not to be changed: copy it."""
+    return second_model(manifest, tmp_path_factory.mktemp("second"))
+
+
+@pytest.fixture(scope="session")
+def tools_gguf(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The starter's model (Q4_1, 98 MB) with a chat template that takes tools. Not to be changed: copy it."""
+    return model_with_tools(manifest, tmp_path_factory.mktemp("tools"))
 
 
 @pytest.fixture(scope="session")
