@@ -1,1 +1,1 @@
-"""The page and its JSON API: Flask behind waitress, on loopback only. docs/api.md says what the API takes and gives."""
+"""The page and its JSON API: Flask behind waitress, on loopback only. docs/page-api.md says what that API takes and gives."""
