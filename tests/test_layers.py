@@ -16,6 +16,7 @@ ALLOWED = {
     "errors": set(),
     "sentences": set(),
     "durable": {"errors"},
+    "licences": set(),
     "config": {"errors", "manifest"},
     "minisign": {"durable"},
     "manifest": {"errors", "minisign"},
@@ -31,16 +32,18 @@ ALLOWED = {
     "answer": VALUES | {"library", "models"},
     # What a machine needs is in the manifest and in the models' entries there; what a disk is, `carrying` knows.
     "machine": VALUES | {"config", "manifest", "models", "carrying"},
+    # A shelf holds models of the bundle and added ones; what one needs is measured against the machine.
+    "shelf": VALUES | {"durable", "integrity", "licences", "machine", "manifest", "models"},
     # A pack is read by the library's code; embedding one again needs the splitter; `carrying` knows how large a file its disk takes.
     "packs": VALUES | {"durable", "library", "models", "ingest", "minisign", "carrying"},
-    "runtime": VALUES | {"config", "manifest", "integrity", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs"},
+    "runtime": VALUES | {"config", "manifest", "integrity", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs", "shelf"},
 }
 EVERYTHING = {*ALLOWED, "web", "commands", "cli"}
 ONE_IMPORTER = {
     "chromadb": "appliance/library",
     "onnxruntime": ("appliance/models/embedder.py", "bundle/prepare.py"),  # runs the model; quantises it at build time
     "tokenizers": "appliance/models/embedder.py",
-    "llama_cpp": "appliance/models/engine.py",
+    "llama_cpp": ("appliance/models/engine.py", "appliance/models/sampler.py"),  # both in the child process alone
     "sqlite3": "appliance/library",
     "cryptography": "appliance/minisign.py",
     "flask": "appliance/web",

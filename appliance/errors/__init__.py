@@ -67,6 +67,7 @@ HaversackError
 │   ├── EmbedderFailed
 │   ├── NotAModel              HTTP 422
 │   ├── ModelTaken             HTTP 409
+│   ├── ModelAltered
 │   ├── ModelBusy              HTTP 409
 │   ├── ModelTooLarge          HTTP 507
 │   ├── ModelUnable            HTTP 400
@@ -153,6 +154,7 @@ from appliance.errors.models import (
     BaseCampFailed,
     EmbedderFailed,
     GeneratorFailed,
+    ModelAltered,
     ModelBusy,
     ModelError,
     ModelTaken,
@@ -201,6 +203,7 @@ __all__ = [
     "LibraryError",
     "LibraryReadOnly",
     "LibraryTooNew",
+    "ModelAltered",
     "ModelBusy",
     "ModelError",
     "ModelMissing",

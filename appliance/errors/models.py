@@ -31,6 +31,10 @@ class NotAModel(ModelError):
     status = 422
 
 
+class ModelAltered(ModelError):
+    """{name} is not as it was added ({detail}). Remove it with `haversack models remove {name}`, then add it again."""
+
+
 class ModelTaken(ModelError):
     """There is already a model named {name!r}. Choose another name with --name."""
 
