@@ -162,7 +162,7 @@ class Appliance:
     def _load_generator(self) -> Generator:
         model = self.manifest.model("generator")
         verify_model(self.manifest, model)
-        return Generator(self.manifest.folder(model), model, self.settings.usable_threads, lambda: verify_model(self.manifest, model))
+        return Generator.carried(self.manifest.folder(model), model, self.settings.usable_threads, lambda: verify_model(self.manifest, model))
 
 
 def open_appliance(settings: Settings, *, write: bool, purpose: str, seal: Seal, serving: bool = False) -> Appliance:

@@ -148,7 +148,7 @@ def _try_engine(settings: Settings) -> Engine:
     """Load the language model and let it write one token, as an answer does: a wrong processor or too little memory shows here."""
     manifest = read_manifest(settings.bundle)
     model = manifest.model("generator")
-    generator = Generator(manifest.folder(model), model, settings.usable_threads)
+    generator = Generator.carried(manifest.folder(model), model, settings.usable_threads)
     began = time.perf_counter()
     try:
         generator.start()

@@ -15,14 +15,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from appliance.models.engine import Engine, EngineFailed, Stopped
+from appliance.models.parameters import Sampling
 from appliance.models.protocol import Reason, encode, unpack
+from appliance.models.sampler import GrammarRefused, grammar_of
 from appliance.models.stops import StopFilter
-from appliance.models.template import ChatTemplate, TemplateFailed
+from appliance.models.template import ChatTemplate, Part, TemplateFailed
 
 
 class Child:
@@ -49,7 +51,15 @@ class Child:
             return 1
         self._loaded.set()
         took = round(1000 * (time.perf_counter() - started))
-        self._send(0, "ready", context=self._engine.context, variant=self._engine.variant, load_ms=took, resident_bytes=_resident())
+        self._send(
+            0,
+            "ready",
+            context=self._engine.context,
+            variant=self._engine.variant,
+            load_ms=took,
+            resident_bytes=_resident(),
+            tools=self._template.can_call_tools,
+        )
         while True:
             request = self._queue.get()
             if request["do"] == "count":  # it came while the model was still loading
@@ -72,31 +82,51 @@ class Child:
 
     def _count(self, request: dict[str, Any]) -> None:
         try:
-            counts = [len(self._engine.tokens(self._template.parts(unpack(messages)))) for messages in request["prompts"]]
+            counts = [len(self._tokens(prompt)) for prompt in request["prompts"]]
         except (EngineFailed, TemplateFailed) as error:
             self._send(request["id"], "failed", detail=str(error))
         else:
             self._send(request["id"], "counts", counts=counts)
 
+    def _tokens(self, packed: Any, tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
+        prompt = unpack(packed)
+        if isinstance(prompt, str):
+            return self._engine.tokens([Part(prompt, True)])
+        return self._engine.tokens(self._template.parts(prompt, tools))
+
     def _answer(self, request: dict[str, Any]) -> None:
         number = request["id"]
         self._current = number
         try:
-            prompt = self._engine.tokens(self._template.parts(unpack(request["messages"])))
+            prompt = self._tokens(request["prompt"], request["tools"])
             if len(prompt) >= self._engine.context:
                 self._send(number, "too_long", tokens=len(prompt), limit=self._engine.context - 1)
                 return
-            reused, written, reason = self._generate(number, request, prompt)
-            self._send(number, "done", prompt_tokens=len(prompt), completion_tokens=written, reused_tokens=reused, reason=reason)
-        except (EngineFailed, TemplateFailed) as error:
+            grammar = "" if request["schema"] is None else grammar_of(request["schema"])
+            started = time.perf_counter()
+            reused = self._read(number, prompt)
+            read = time.perf_counter()
+            written, reason = (0, "cancelled") if reused is None else self._write(number, request, len(prompt), grammar)
+            self._send(
+                number,
+                "done",
+                prompt_tokens=len(prompt),
+                completion_tokens=written,
+                reused_tokens=reused or 0,
+                reason=reason,
+                reading_ms=round(1000 * (read - started), 1),
+                writing_ms=round(1000 * (time.perf_counter() - read), 1),
+            )
+        except (TemplateFailed, GrammarRefused) as error:
+            self._send(number, "refused", detail=str(error))
+        except EngineFailed as error:
             self._send(number, "failed", detail=str(error))
         finally:
             self._current = 0
             self._cancelled.discard(number)
 
-    def _generate(self, number: int, request: dict[str, Any], prompt: list[int]) -> tuple[int, int, Reason]:
-        """Tokens reused, tokens written, and why it ended."""
-        written = 0
+    def _read(self, number: int, prompt: list[int]) -> int | None:
+        """Tokens of the prompt that were known already; None where the reading was cancelled."""
 
         def progress(done: int, total: int) -> None:
             self._send(number, "reading", done=done, total=total)
@@ -104,29 +134,30 @@ class Child:
                 self._engine.stop()
 
         try:
-            reused = self._engine.read(prompt, progress)
+            return self._engine.read(prompt, progress)
         except Stopped:
-            return 0, 0, "cancelled"
-        room = min(request["max_tokens"], self._engine.context - len(prompt))
+            return None
+
+    def _write(self, number: int, request: dict[str, Any], read: int, grammar: str) -> tuple[int, Reason]:
+        """Tokens written, and why it ended."""
+        room = min(request["max_tokens"], self._engine.context - read)
         if room <= 0:
-            return reused, 0, "length"
+            return 0, "length"
         text = codecs.getincrementaldecoder("utf-8")("replace")
         stops = StopFilter(request["stop"])
+        written = 0
         reason: Reason = "end"
-        for piece in self._pieces(request):
+        for piece in self._engine.write(Sampling(**request["sampling"]), grammar):
             written += 1
             self._show(number, stops.add(text.decode(piece)))
             if stops.found:
-                return reused, written, "end"
+                return written, "end"
             if number in self._cancelled or written == room:
                 reason = "cancelled" if number in self._cancelled else "length"
                 break
         # Bytes that are still in the decoder are half a character, cut off: better not shown at all.
         self._show(number, stops.rest())
-        return reused, written, reason
-
-    def _pieces(self, request: dict[str, Any]) -> Iterator[bytes]:
-        return self._engine.write(request["temperature"], request["seed"])
+        return written, reason
 
     def _show(self, number: int, text: str) -> None:
         if text:

@@ -1,4 +1,4 @@
-"""llama.cpp, by llama-cpp-python's low-level calls: the one importer of llama_cpp. It runs in the child process alone.
+"""llama.cpp, by llama-cpp-python's low-level calls: the importer of llama_cpp, with sampler.py. It runs in the child process alone.
 
 What it does that the shipped `Llama` class does not: it tokenises trusted and untrusted text apart, stops inside prompt
 reading, says why a file can't be loaded, and keeps the state of earlier prompts in memory (research/packaging.md §2).
@@ -16,7 +16,9 @@ from typing import Any
 
 import llama_cpp.llama_cpp as llama
 
+from appliance.models.parameters import Sampling
 from appliance.models.prefixes import Prefixes, common_prefix
+from appliance.models.sampler import Sampler
 from appliance.models.template import Part
 
 CHUNK = 64
@@ -161,17 +163,17 @@ class Engine:
             llama.llama_set_abort_callback(self._context, llama.ggml_abort_callback(), None)
         return reused
 
-    def write(self, temperature: float, seed: int) -> Iterator[bytes]:
-        """The answer, token by token as bytes (maybe a part of a character), until the model ends it. Raises EngineFailed."""
-        sampler = _sampler(temperature, seed)
+    def write(self, sampling: Sampling, grammar: str = "") -> Iterator[bytes]:
+        """The answer, token by token as bytes (maybe a part of a character), until the model ends it. Raises EngineFailed, GrammarRefused."""
+        sampler = Sampler(self._vocabulary, sampling, grammar)
         try:
             first = True
-            while not llama.llama_vocab_is_eog(self._vocabulary, token := llama.llama_sampler_sample(sampler, self._context, -1)):
+            while not llama.llama_vocab_is_eog(self._vocabulary, token := sampler.draw(self._context)):
                 yield self._piece(token, leading_space=not first)
                 first = False
                 self._decode([token])
         finally:
-            llama.llama_sampler_free(sampler)
+            sampler.close()
 
     def _reuse(self, prompt: Sequence[int]) -> int:
         """Bring the cache to the longest known prefix of `prompt`, which leaves at least its last token to be read.
@@ -233,19 +235,3 @@ class Engine:
     def _reason(self, what: str) -> str:
         first = next((line for line in self._log if line), "")
         return f"{what}: {first}" if first else what
-
-
-def _sampler(temperature: float, seed: int) -> Any:
-    """Greedy at temperature 0. No repeat penalty ever: it makes quotations wrong."""
-    if temperature <= 0:
-        return llama.llama_sampler_init_greedy()
-    chain = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
-    for step in (
-        llama.llama_sampler_init_top_k(40),
-        llama.llama_sampler_init_top_p(0.95, 1),
-        llama.llama_sampler_init_min_p(0.05, 1),
-        llama.llama_sampler_init_temp(temperature),
-        llama.llama_sampler_init_dist(seed),
-    ):
-        llama.llama_sampler_chain_add(chain, step)
-    return chain

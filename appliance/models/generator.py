@@ -9,43 +9,53 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from appliance.errors import GeneratorFailed, PromptTooLong
+from appliance.errors import GeneratorFailed, ModelUnable, PromptTooLong
 from appliance.manifest import Model
 from appliance.models.catalogue import GeneratorSettings, generator_settings
+from appliance.models.parameters import Parameters, sampling
 from appliance.models.process import ModelProcess
 from appliance.models.processors import variants
-from appliance.models.protocol import Done, GeneratorEvent, Message, Piece, Reading, Waiting, pack
+from appliance.models.protocol import Call, Done, GeneratorEvent, Message, Piece, Prompt, Reading, Waiting, pack
+from appliance.models.turns import Turns
 
-__all__ = ["Done", "Generator", "GeneratorEvent", "Message", "Piece", "Reading", "Waiting"]
+__all__ = ["Call", "Done", "Generator", "GeneratorEvent", "Message", "Piece", "Reading", "Waiting"]
 
+_NOTHING_TOLD = Parameters()
 _GLANCE = 0.05
 """Seconds between two looks at the cancel event while nothing else happens."""
 
 
 class Generator:
-    """The bundle's language model. Safe to use from several threads: questions are answered in the order of their arrival."""
+    """A language model of the shelf. Safe to use from several threads: questions are answered one at a time, clients in rotation (`turns.py`)."""
 
-    def __init__(self, folder: Path, model: Model, threads: int, verify: Callable[[], None] = lambda: None) -> None:
-        """Nothing is loaded yet: that comes with the first question or `start`. Raises BundleUnreadable on wrong settings.
+    def __init__(self, name: str, file: Path, settings: GeneratorSettings, threads: int, verify: Callable[[], None] = lambda: None) -> None:
+        """Nothing is loaded yet: that comes with the first question or `start`. `name` is what people know the model by.
 
-        `verify` compares the model's files with the manifest. The caller has done so before; it is done again each time that a child has
-        ended and another is to load them: meanwhile the stick may have been out, and another one in.
+        `verify` compares the model's files with what is known of them. The caller has done so before; it is done again each time that a child
+        has ended and another is to load them: meanwhile the stick may have been out, and another one in.
         """
-        self.name = model.title
-        self.settings: GeneratorSettings = generator_settings(model)
-        self._file = folder / self.settings.file
+        self.name = name
+        self.settings = settings
+        self._file = file
         self._threads = threads
         self._verify = verify
         self._numbers = itertools.count(1)
-        self._turn = threading.Condition()
-        self._line: list[int] = []
+        self._turns = Turns()
+        self._guard = threading.Lock()
         self._process: ModelProcess | None = None
         self._variants = list(variants())
         self._closed = False
+
+    @classmethod
+    def carried(cls, folder: Path, model: Model, threads: int, verify: Callable[[], None] = lambda: None) -> Self:
+        """One of the bundle, which lies in `folder`. Raises BundleUnreadable on wrong settings."""
+        settings = generator_settings(model)
+        return cls(model.title, folder / settings.file, settings, threads, verify)
 
     @property
     def ready(self) -> bool:
@@ -56,7 +66,12 @@ class Generator:
     @property
     def waiting(self) -> int:
         """Questions in the queue, the one that is being answered included."""
-        return len(self._line)
+        return len(self._turns)
+
+    @property
+    def waiters(self) -> tuple[tuple[str, int], ...]:
+        """Those that wait, as (client, how many are before it)."""
+        return self._turns.waiting()
 
     @property
     def pid(self) -> int | None:
@@ -76,6 +91,14 @@ class Generator:
         process = self._process
         return process.variant if process else ""
 
+    @property
+    def can_call_tools(self) -> bool:
+        """Whether the model's chat template takes tools; the model is loaded for that where it isn't yet. Raises GeneratorFailed."""
+        if not self.ready:
+            self.count_tokens([""])
+        process = self._process
+        return process is not None and process.can_call_tools
+
     def start(self, beginning: Sequence[Message] = ()) -> None:
         """Load the model and read `beginning` ahead (say, the system message), so that the first question finds it in memory.
 
@@ -89,45 +112,56 @@ class Generator:
         """The length of the prompt in the model's own tokens, its template's included. Raises GeneratorFailed."""
         return self.count_tokens([messages])[0]
 
-    def count_tokens(self, prompts: Sequence[Sequence[Message]]) -> list[int]:
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """`prompt_tokens` of several prompts in one go (about 1 ms each), even while an answer is being written."""
         number = next(self._numbers)
         while True:
             process = self._child()
-            reply = process.ask(number, {"do": "count", "prompts": [pack(messages) for messages in prompts]}).get()
+            reply = process.ask(number, {"do": "count", "prompts": [pack(prompt) for prompt in prompts]}).get()
             if reply["is"] == "counts":
                 return [int(count) for count in reply["counts"]]
             if not self._try_older(process):
                 raise GeneratorFailed(detail=reply["detail"])
 
     def generate(
-        self, messages: Sequence[Message], *, max_tokens: int, cancel: threading.Event, stop: Sequence[str] = (), seed: int = 0
+        self,
+        prompt: Prompt,
+        *,
+        max_tokens: int,
+        cancel: threading.Event,
+        stop: Sequence[str] = (),
+        parameters: Parameters = _NOTHING_TOLD,
+        schema: Mapping[str, Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
+        client: str = "page",
     ) -> Iterator[GeneratorEvent]:
         """Answer: Waiting and Reading events first, then the text in Pieces, and Done at the end, also after `cancel`.
 
         Closing the iterator early cancels, too. `max_tokens` 0 reads the prompt and stops. `stop`: texts that end the answer
-        and are not shown. `seed` matters only where the model's temperature is above 0.
-        Raises GeneratorFailed, PromptTooLong.
+        and are not shown. `schema`: the text is JSON that fits this JSON schema; an empty one is any object. `tools` as OpenAI's clients
+        write them, laid out by the model's template. `client` is whose turn it takes.
+        Raises GeneratorFailed, PromptTooLong, ModelUnable.
         """
         number = next(self._numbers)
-        with self._turn:
-            self._line.append(number)
+        self._turns.join(number, client)
         try:
-            yield from self._queue_up(number, cancel)
+            for ahead in self._turns.until(number, cancel):
+                yield Waiting(ahead)
             if cancel.is_set():
                 yield Done(0, 0, 0, "cancelled")
                 return
             request = {
                 "do": "generate",
-                "messages": pack(messages),
+                "prompt": pack(prompt),
                 "max_tokens": max_tokens,
                 "stop": list(stop),
-                "temperature": self.settings.temperature,
-                "seed": seed,
+                "sampling": asdict(sampling(parameters, self.settings)),
+                "schema": schema,
+                "tools": list(tools),
             }
             while True:
                 process = self._child()
-                replies = process.ask(number, request, finished=lambda: self._leave(number))
+                replies = process.ask(number, request, finished=lambda: self._turns.leave(number))
                 try:
                     yield from self._listen(number, process, replies, cancel)
                     return
@@ -137,36 +171,16 @@ class Generator:
                 finally:
                     process.forget(number)
         finally:
-            self._leave(number)
+            self._turns.leave(number)
 
     def close(self) -> None:
         """End the child, whatever it is doing, within a second. Questions in the queue fail."""
         self._closed = True
-        with self._turn:
+        with self._guard:
             process, self._process = self._process, None
-            self._turn.notify_all()
+        self._turns.wake()
         if process:
             process.close()
-
-    def _queue_up(self, number: int, cancel: threading.Event) -> Iterator[Waiting]:
-        told = 0
-        while not cancel.is_set():
-            with self._turn:
-                ahead = self._line.index(number)
-                if ahead and ahead == told:
-                    self._turn.wait(_GLANCE)
-                    continue
-            if not ahead:
-                return
-            told = ahead
-            yield Waiting(ahead)
-
-    def _leave(self, number: int) -> None:
-        """Also called as soon as the child is done, so that a reader who takes his time keeps nobody waiting."""
-        with self._turn:
-            if number in self._line:
-                self._line.remove(number)
-                self._turn.notify_all()
 
     def _listen(
         self, number: int, process: ModelProcess, replies: queue.SimpleQueue[dict[str, Any]], cancel: threading.Event
@@ -186,15 +200,17 @@ class Generator:
                 case "piece":
                     yield Piece(reply["text"])
                 case "done":
-                    yield Done(reply["prompt_tokens"], reply["completion_tokens"], reply["reused_tokens"], reply["reason"])
+                    yield Done(**{name: value for name, value in reply.items() if name not in ("is", "id")})
                     return
+                case "refused":
+                    raise ModelUnable(name=self.name, detail=reply["detail"])
                 case "too_long":
                     raise PromptTooLong(tokens=reply["tokens"], limit=reply["limit"])
                 case _:
                     raise GeneratorFailed(detail=reply["detail"])
 
     def _child(self) -> ModelProcess:
-        with self._turn:
+        with self._guard:
             if self._closed:
                 raise GeneratorFailed(detail="Haversack is closing")
             if self._process is None or self._process.ended:
@@ -205,7 +221,7 @@ class Generator:
 
     def _try_older(self, process: ModelProcess) -> bool:
         """Whether an older kind of processor is worth a try: this one died of an illegal instruction before it had said anything."""
-        with self._turn:
+        with self._guard:
             if not process.too_new or len(self._variants) == 1:
                 return False
             if process is self._process:

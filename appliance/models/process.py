@@ -19,7 +19,7 @@ from appliance.models.protocol import encode
 
 Replies = queue.SimpleQueue[dict[str, Any]]
 _ROOT = Path(__file__).resolve().parents[2]
-_LAST = frozenset({"done", "failed", "too_long", "counts"})
+_LAST = frozenset({"done", "failed", "refused", "too_long", "counts"})
 _DEATHS: dict[int, str] = {
     signal.SIGKILL: "it was killed, most likely because the memory is full; close other programs",
     signal.SIGILL: "it was built for a newer processor than this one",
@@ -47,6 +47,8 @@ class ModelProcess:
         self._closed = False
         self.ready = False
         self.resident_bytes = 0
+        self.can_call_tools = False
+        """Whether the model's template lays out tools; False until it is ready."""
         self.variant = ""
         """The kind of processor whose instructions llama.cpp uses; empty until it is ready, or where it was built for one kind only."""
         self.too_new = False
@@ -116,7 +118,8 @@ class ModelProcess:
         for line in child.stdout or ():
             reply = json.loads(line)
             if reply["is"] == "ready":
-                self.ready, self.resident_bytes, self.variant = True, reply["resident_bytes"], reply["variant"]
+                self.resident_bytes, self.variant, self.can_call_tools = reply["resident_bytes"], reply["variant"], reply["tools"]
+                self.ready = True
             elif reply["id"] == 0:
                 refusal = reply["detail"]
             else:

@@ -12,20 +12,24 @@ import datetime
 import json
 import re
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from appliance.models.protocol import Message
+from appliance.models.protocol import Call, Message
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 """For a model file that carries no template: the format that most small instruct models were trained on."""
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.,:; $/-]*")
+"""No control token of any model is made of these alone: all have a bracket or a bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +54,97 @@ class ChatTemplate:
         environment.globals.update(raise_exception=_raise, strftime_now=_now, bos_token=bos, eos_token=eos)
         try:
             self._template = environment.from_string(source or CHATML)
+            self.can_call_tools = "tools" in meta.find_undeclared_variables(environment.parse(source or CHATML))
+            """Whether the template lays out tools."""
         except TemplateError as error:
             raise TemplateFailed(f"its chat template is broken: {error}") from error
 
-    def parts(self, messages: Sequence[Message]) -> tuple[Part, ...]:
-        """The whole prompt, up to where the model's answer begins. Raises TemplateFailed.
+    def parts(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> tuple[Part, ...]:
+        """The whole prompt, up to where the model's answer begins. `tools` as OpenAI's clients write them. Raises TemplateFailed.
 
         Some templates refuse a system message, or leave it out: then its text leads the first user message.
         """
+        if tools and not self.can_call_tools:
+            raise TemplateFailed("its chat template has no place for tools")
         try:
-            return self._render(messages)
+            return self._render(messages, tools)
         except TemplateFailed:
             if len(messages) < 2 or messages[0].role != "system":
                 raise
-            first = Message(messages[1].role, f"{messages[0].content}\n\n{messages[1].content}")
-            return self._render([first, *messages[2:]])
+            first = replace(messages[1], content=f"{messages[0].content}\n\n{messages[1].content}")
+            return self._render([first, *messages[2:]], tools)
 
-    def _render(self, messages: Sequence[Message]) -> tuple[Part, ...]:
-        secret = secrets.token_hex(8)
-        shown = [{"role": message.role, "content": f"{secret}x{index}x"} for index, message in enumerate(messages)]
+    def _render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> tuple[Part, ...]:
+        masks = _Masks()
+        shown = [_shown(message, masks) for message in messages]
+        wanted = {index for index, message in enumerate(messages) if message.content and not message.calls}
+        offered = [masks.inside(tool) for tool in tools] or None
         try:
             # Qwen3 and its like think aloud at length unless told not to; other templates ignore the variable.
-            rendered = self._template.render(messages=shown, add_generation_prompt=True, enable_thinking=False, tools=None, documents=None)
+            rendered = self._template.render(messages=shown, add_generation_prompt=True, enable_thinking=False, tools=offered, documents=None)
         except Exception as error:  # a template can raise anything that its expressions can
             raise TemplateFailed(f"its chat template refuses the messages: {error}") from error
-        pieces = re.split(f"{secret}x([0-9]+)x", rendered)
-        if {int(index) for index in pieces[1::2]} != set(range(len(messages))):
+        parts, seen = masks.parts(rendered)
+        if not {masks.of(messages[index].content) for index in wanted} <= seen:
             raise TemplateFailed("its chat template leaves out a message")
-        parts = [Part(messages[int(piece)].content, False) if odd % 2 else Part(piece, True) for odd, piece in enumerate(pieces)]
-        return tuple(part for part in parts if part.text)
+        return parts
+
+
+class _Masks:
+    """Placeholders for texts that are not the template's own, so that they can be told from it in what it renders."""
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_hex(8)
+        self._texts: list[str] = []
+
+    def of(self, text: str) -> str:
+        """The placeholder of a text: the same for the same text."""
+        if text not in self._texts:
+            self._texts.append(text)
+        return f"{self._secret}x{self._texts.index(text)}x"
+
+    def inside(self, value: Any) -> Any:
+        """A JSON value whose texts are placeholders, as JSON writes them, but for plain words: templates compare those ("object")."""
+        if isinstance(value, str):
+            return value if _PLAIN.fullmatch(value) else self.of(json.dumps(value, ensure_ascii=False)[1:-1])
+        if isinstance(value, Mapping):
+            if strange := next((key for key in value if not _PLAIN.fullmatch(str(key))), None):
+                raise TemplateFailed(f"a tool has the name {str(strange)[:40]!r}, which is no plain word")
+            return {str(key): self.inside(item) for key, item in value.items()}
+        return [self.inside(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    def parts(self, rendered: str) -> tuple[tuple[Part, ...], set[str]]:
+        """What was rendered, in parts, and the placeholders that were in it."""
+        pieces = re.split(f"({self._secret}x[0-9]+x)", rendered)
+        parts = [Part(self._text(piece) if odd % 2 else piece, not odd % 2) for odd, piece in enumerate(pieces)]
+        return tuple(part for part in parts if part.text), set(pieces[1::2])
+
+    def _text(self, mask: str) -> str:
+        return self._texts[int(mask.split("x")[1])]
+
+
+def _shown(message: Message, masks: _Masks) -> dict[str, Any]:
+    """As templates expect a message. Arguments of calls are values, not text: that is how they are laid out."""
+    shown: dict[str, Any] = {"role": message.role, "content": masks.of(message.content) if message.content else ""}
+    if message.name:
+        shown["name"] = masks.inside(message.name)
+    if message.calls:
+        shown["tool_calls"] = [
+            {
+                "id": masks.inside(call.id),
+                "type": "function",
+                "function": {"name": masks.inside(call.name), "arguments": masks.inside(_arguments(call))},
+            }
+            for call in message.calls
+        ]
+    return shown
+
+
+def _arguments(call: Call) -> Any:
+    try:
+        return json.loads(call.arguments)
+    except (ValueError, RecursionError):
+        return call.arguments
 
 
 def _to_json(value: Any, indent: int | None = None) -> str:

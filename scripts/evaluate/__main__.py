@@ -43,7 +43,7 @@ class Evaluation:
         verify_model(manifest, generator)
         threads = os.cpu_count() or 2
         self.embedder = Remembering(Embedder(manifest.folder(embedder), embedder, threads), cache)
-        self.generator = Generator(manifest.folder(generator), generator, threads)
+        self.generator = Generator.carried(manifest.folder(generator), generator, threads)
 
     def asker(self, library: Library) -> Asker:
         return Asker(library, ExactVectors(library), lambda: self.embedder, lambda: self.generator)

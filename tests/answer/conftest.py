@@ -24,7 +24,7 @@ def room(home: Path, embedder: Embedder) -> Iterator[ReadingRoom]:
 @pytest.fixture(scope="session")
 def generator(manifest: Manifest) -> Iterator[Generator]:
     model = manifest.model("generator")
-    generator = Generator(manifest.folder(model), model, threads=2)
+    generator = Generator.carried(manifest.folder(model), model, threads=2)
     yield generator
     generator.close()
 

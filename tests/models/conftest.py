@@ -12,7 +12,7 @@ from appliance.models.generator import Generator
 def shared_generator(manifest: Manifest) -> Iterator[Generator]:
     """The real SmolLM2, for tests that leave it running."""
     model = manifest.model("generator")
-    generator = Generator(manifest.folder(model), model, threads=2)
+    generator = Generator.carried(manifest.folder(model), model, threads=2)
     yield generator
     generator.close()
 
@@ -21,6 +21,6 @@ def shared_generator(manifest: Manifest) -> Iterator[Generator]:
 def own_generator(manifest: Manifest) -> Iterator[Generator]:
     """Another one, for tests that break it or need it fresh."""
     model = manifest.model("generator")
-    generator = Generator(manifest.folder(model), model, threads=2)
+    generator = Generator.carried(manifest.folder(model), model, threads=2)
     yield generator
     generator.close()

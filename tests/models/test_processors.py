@@ -33,7 +33,7 @@ def wrapped(manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     wrapper.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(wrapper))
     model = manifest.model("generator")
-    generator = Generator(manifest.folder(model), model, threads=2)
+    generator = Generator.carried(manifest.folder(model), model, threads=2)
     yield generator
     generator.close()
 
@@ -54,7 +54,7 @@ def test_llamas_own_choice_comes_first_and_the_oldest_pc_last() -> None:
 def forced(manifest: Manifest, kind: str) -> tuple[str, str]:
     """The kind that the child says it uses, and the first tokens it writes; or "" and why it can't."""
     model = manifest.model("generator")
-    generator = Generator(manifest.folder(model), model, threads=2)
+    generator = Generator.carried(manifest.folder(model), model, threads=2)
     generator._variants = [kind]
     try:
         text, _ = answer(generator, BRIDGE, max_tokens=6)

@@ -1,0 +1,62 @@
+"""What everything that asks a language model depends on: `generator.py` here, or an engine at a base camp."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from appliance.models.catalogue import GeneratorSettings
+from appliance.models.parameters import Parameters
+from appliance.models.protocol import GeneratorEvent, Message, Prompt
+
+_NOTHING_TOLD = Parameters()
+
+
+class Writes(Protocol):
+    """See `Generator` for what each does and raises."""
+
+    name: str
+    settings: GeneratorSettings
+
+    @property
+    def ready(self) -> bool: ...
+
+    @property
+    def waiting(self) -> int: ...
+
+    @property
+    def waiters(self) -> tuple[tuple[str, int], ...]: ...
+
+    @property
+    def pid(self) -> int | None: ...
+
+    @property
+    def resident_bytes(self) -> int: ...
+
+    @property
+    def variant(self) -> str: ...
+
+    @property
+    def can_call_tools(self) -> bool: ...
+
+    def start(self, beginning: Sequence[Message] = ()) -> None: ...
+
+    def prompt_tokens(self, messages: Sequence[Message]) -> int: ...
+
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]: ...
+
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        max_tokens: int,
+        cancel: threading.Event,
+        stop: Sequence[str] = (),
+        parameters: Parameters = _NOTHING_TOLD,
+        schema: Mapping[str, Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
+        client: str = "page",
+    ) -> Iterator[GeneratorEvent]: ...
+
+    def close(self) -> None: ...
