@@ -34,6 +34,11 @@ def platform_name(system: str, architecture: str, bits: int) -> str:
     return _PLATFORMS.get((system, architecture.lower()), "") if bits == 64 else ""
 
 
+def memory_now() -> Memory:
+    """What the system says of its memory at this moment: some microseconds."""
+    return here.memory()
+
+
 def look(settings: Settings, manifest: Manifest | None, *, measure: bool = True, before: Memory | None = None) -> Machine:
     """Everything that can be known: some milliseconds, and half a second more to `measure` the disks.
 

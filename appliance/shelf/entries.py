@@ -32,6 +32,7 @@ ENTRY = "entry.json"
 FORMAT = 1
 LARGEST_ENTRY = 4 << 20
 """Bytes: a chat template has up to 20 kB, a licence's text up to 100 kB."""
+NOTHING_TOLD = Parameters()
 LONGEST_TEMPLATE = 1 << 18
 _LONGEST = 1000
 _MOST_PARTS = 1000
@@ -79,7 +80,7 @@ class ShelfModel:
     """Whether the template takes tools."""
     system: str = ""
     """What it is told before everything else, where nobody says otherwise."""
-    parameters: Parameters = Parameters()
+    parameters: Parameters = NOTHING_TOLD
     examples: tuple[Message, ...] = ()
     """Messages that stand before a chat's first, as a Modelfile's MESSAGE says."""
     added: str = ""
@@ -123,7 +124,7 @@ def check_name(name: str) -> str:
     """`name` as it is where it can be a model's: small letters, digits, ".", "_" and "-", on any disk. Raises BadRequest."""
     if not _NAME.fullmatch(name) or name.endswith(".") or name.partition(".")[0] in _DEVICES:
         raise BadRequest(
-            detail=f"{name[:80]!r} can't be a model's name: take up to 64 small letters, digits, dots, dashes and underscores, a letter or digit first."
+            detail=f"{name[:80]!r} can't be a model's name: take up to 64 small letters, digits, dots, dashes, underscores, the first no sign."
         )
     return name
 

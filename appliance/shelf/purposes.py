@@ -56,7 +56,9 @@ def read_speeds(home: Path) -> dict[str, Speed]:
     speeds = {}
     for digest, value in _read(home / SPEEDS).items():
         try:
-            speed = Speed(float(value["reading"]), float(value["writing"]), str(value["when"])[:40], int(value["threads"]), str(value["processor"])[:200])
+            speed = Speed(
+                float(value["reading"]), float(value["writing"]), str(value["when"])[:40], int(value["threads"]), str(value["processor"])[:200]
+            )
         except (KeyError, TypeError, ValueError, OverflowError):
             continue
         if all(math.isfinite(figure) and figure > 0 for figure in (speed.reading, speed.writing)):

@@ -1,0 +1,291 @@
+"""The models that are loaded: as many as fit, the one that was used longest ago goes first, a busy one stays.
+
+What `Loaded.generator` gives is a handle (`handle.py`): it can be kept, and its model is loaded, unloaded and loaded again behind it. Only
+while one of its calls runs is the model held. Who needs room that busy models take waits in one line, so that nobody is passed over for good.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from appliance.errors import BadParameter, GeneratorFailed, HaversackError, ModelTooLarge, NoSuchModel
+from appliance.machine.facts import Memory
+from appliance.machine.look import memory_now
+from appliance.machine.words import gigabytes
+from appliance.models.generator import Generator
+from appliance.models.parameters import Parameters
+from appliance.shelf.entries import ShelfModel
+from appliance.shelf.fitting import free_for_models, misfit
+from appliance.shelf.handle import Handle
+from appliance.shelf.shelf import ModelShelf
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far a model is: `state` is idle, loading, ready, busy, or "failed: " and the sentence."""
+
+    state: str
+    resident_bytes: int = 0
+    context: int = 0
+    threads: int = 0
+    waiting: int = 0
+
+
+@dataclass(slots=True)
+class Slot:
+    """A model that is loaded or being loaded. Guarded by the lock of `Loaded`."""
+
+    model: ShelfModel
+    context: int
+    threads: int
+    leases: int = 1
+    used: int = 0
+    generator: Generator | None = None
+    """None while the files are being compared."""
+    removed: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A place in the line of those who need room."""
+
+    number: int = field(default_factory=itertools.count(1).__next__)
+
+
+class Loaded:
+    """See the module. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        shelf: ModelShelf,
+        threads: int,
+        verify: Callable[[ShelfModel], None] | None = None,
+        *,
+        memory: Callable[[], Memory] = memory_now,
+    ) -> None:
+        """Nothing is loaded yet. `verify` compares a model's files before a loader opens them, the shelf's own way unless told."""
+        self.shelf = shelf
+        self.threads = threads
+        self._verify = verify or shelf.verify
+        self._memory = memory
+        self._changed = threading.Condition(threading.RLock())
+        self._slots: dict[str, Slot] = {}
+        self._line: list[Ticket] = []
+        self._failed: dict[str, str] = {}
+        self._leaving: set[str] = set()
+        self._clock = itertools.count(1)
+        self._closed = False
+
+    def generator(self, name: str = "", *, purpose: str = "answering", parameters: Parameters | None = None) -> Handle:
+        """A model by its name, or the one that is chosen for a purpose. It is loaded with its first question.
+
+        `context` and `threads` of the parameters are those that it is loaded with. Raises NoSuchModel, ModelTooLarge, BadParameter.
+        """
+        model = self.shelf.find(name) if name else self.shelf.chosen(purpose) or self.shelf.chosen("answering")
+        if model is None:
+            raise NoSuchModel(name=name or purpose)
+        told = parameters or Parameters()
+        if told.context and model.trained_context and told.context > model.trained_context:
+            raise BadParameter(name="context", value=told.context, allowed=f"{model.title} was made for at most {model.trained_context} tokens")
+        settings = model.settings
+        if told.context:
+            half = told.context // 2
+            settings = replace(
+                settings, context=told.context, evidence_tokens=min(settings.evidence_tokens, half), max_tokens=min(settings.max_tokens, half)
+            )
+        handle = Handle(self, model, settings, context=told.context, threads=told.threads)
+        with self._changed:
+            self._refuse_too_large(model, settings.context)
+        return handle
+
+    def states(self) -> dict[str, State]:
+        """Name → how far it is, for every model of the shelf."""
+        with self._changed:
+            return {model.name: self._state(model.name) for model in self.shelf.all()}
+
+    def misfit(self, model: ShelfModel) -> str:
+        """Why the model can't be loaded with the memory there is here; "" where it can, others being unloaded for it."""
+        with self._changed:
+            slot = self._slots.get(model.name)
+            return "" if slot else misfit(model, self._memory(), self._free())
+
+    def fit_together(self, models: Iterable[ShelfModel]) -> bool:
+        """Whether all of these can be loaded at the same time."""
+        wanted = {model.name: model for model in models}
+        with self._changed:
+            free = self._free()
+        return free is None or sum(model.memory() for model in wanted.values()) <= free
+
+    def slot(self, handle: Handle) -> Slot | None:
+        """What is loaded of the handle's model now."""
+        with self._changed:
+            return self._slots.get(handle.model.name)
+
+    def remove(self, name: str) -> None:
+        """Take an added model off the shelf, also while it answers: that answer ends with a sentence. Raises as `ModelShelf.remove`."""
+        wanted = name.removesuffix(":latest")
+        self.shelf.removable(wanted)
+        with self._changed:
+            self._leaving.add(wanted)
+            slot = self._slots.pop(wanted, None)
+            if slot:
+                slot.removed = True
+                self._close(slot)
+            self._failed.pop(wanted, None)
+            self._changed.notify_all()
+        try:
+            self.shelf.remove(wanted)
+        finally:
+            with self._changed:
+                self._leaving.discard(wanted)
+
+    def close(self) -> None:
+        """End every child, whatever it does. Questions fail."""
+        with self._changed:
+            self._closed = True
+            slots, self._slots = list(self._slots.values()), {}
+            self._changed.notify_all()
+        for slot in slots:
+            self._close(slot)
+
+    # What handles do
+
+    def join(self) -> Ticket:
+        """A place at the end of the line. `leave` gives it up."""
+        ticket = Ticket()
+        with self._changed:
+            self._line.append(ticket)
+        return ticket
+
+    def leave(self, ticket: Ticket) -> None:
+        with self._changed:
+            if ticket in self._line:
+                self._line.remove(ticket)
+                self._changed.notify_all()
+
+    def ahead(self, ticket: Ticket) -> int:
+        """How many wait before it; at least 1, those that hold the memory."""
+        with self._changed:
+            return self._line.index(ticket) + 1 if ticket in self._line else 1
+
+    def take(self, handle: Handle, ticket: Ticket | None, seconds: float) -> Slot | None:
+        """The handle's model, held until `give_back`; None where busy models are in the way for so many seconds.
+
+        Without a ticket, a model that is loaded is taken though others wait: who counts tokens holds it for a millisecond.
+        Raises NoSuchModel, ModelTooLarge, GeneratorFailed, and what `verify` raises.
+        """
+        with self._changed:
+            slot = self._try(handle, ticket)
+            if slot is None:
+                self._changed.wait(seconds)
+                slot = self._try(handle, ticket)
+            if slot is None or slot.generator is not None:
+                return slot
+        return self._load(slot)
+
+    def give_back(self, slot: Slot, failure: str = "") -> None:
+        """`failure`: the sentence with which the call failed, "" where it didn't."""
+        with self._changed:
+            slot.leases -= 1
+            slot.used = next(self._clock)
+            self._failed.pop(slot.model.name, None)
+            if failure:
+                self._failed[slot.model.name] = failure
+            self._changed.notify_all()
+
+    def _try(self, handle: Handle, ticket: Ticket | None) -> Slot | None:
+        name = handle.model.name
+        if self._closed:
+            raise GeneratorFailed(detail="Haversack is closing")
+        if name in self._leaving:
+            raise NoSuchModel(name=name)
+        if ticket and self._line.index(ticket):
+            return None
+        slot = self._slots.get(name)
+        if slot and slot.generator and self._suits(slot, handle):
+            slot.leases += 1
+            slot.used = next(self._clock)
+            return slot
+        if slot and self._busy(slot):
+            return None
+        self.shelf.find(name)  # it may have gone since
+        if slot:
+            self._evict(slot)
+        if not self._make_room(handle.model, handle.settings.context):
+            return None
+        self._slots[name] = Slot(handle.model, handle.settings.context, handle.threads or self.threads, used=next(self._clock))
+        return self._slots[name]
+
+    def _suits(self, slot: Slot, handle: Handle) -> bool:
+        """A context that nobody told may be larger than the model's own: that costs nothing more."""
+        context = slot.context == handle.context if handle.context else slot.context >= handle.settings.context
+        return context and slot.threads == (handle.threads or self.threads) and slot.model.sha256 == handle.model.sha256
+
+    def _make_room(self, model: ShelfModel, context: int) -> bool:
+        """Whether the model may be loaded now; unloads others for it, those that were used longest ago first. Raises ModelTooLarge."""
+        self._refuse_too_large(model, context)
+        free = self._free()
+        if free is None:
+            return True
+        needed = model.memory(context)
+        while self._slots and sum(slot.model.memory(slot.context) for slot in self._slots.values()) + needed > free:
+            idle = [slot for slot in self._slots.values() if not self._busy(slot)]
+            if not idle:
+                return False
+            self._evict(min(idle, key=lambda slot: slot.used))
+        return True
+
+    def _refuse_too_large(self, model: ShelfModel, context: int) -> None:
+        """A model that can't fit even alone, unless it is the only one there is: then it is tried, swapping as it will."""
+        slot = self._slots.get(model.name)
+        free = self._free()
+        needed = model.memory(context)
+        if free is None or needed <= free or (slot and context <= slot.context) or len(self.shelf.all()) == 1:
+            return
+        raise ModelTooLarge(name=model.title, needed=gigabytes(needed), context=context, available=gigabytes(free))
+
+    def _free(self) -> int | None:
+        return free_for_models(self._memory(), [(slot.model, slot.context) for slot in self._slots.values()])
+
+    def _load(self, slot: Slot) -> Slot:
+        """Outside the lock: reading gigabytes to compare them takes a while."""
+        model = slot.model
+        try:
+            self._verify(model)
+            settings = replace(model.settings, context=slot.context)
+            generator = Generator(model.title, model.file, settings, slot.threads, lambda: self.shelf.verify(model, again=True))
+        except HaversackError as error:
+            with self._changed:
+                if self._slots.get(model.name) is slot:
+                    del self._slots[model.name]
+            self.give_back(slot, str(error))
+            raise
+        with self._changed:
+            slot.generator = generator
+            if self._closed or slot.removed:
+                generator.close()
+            self._changed.notify_all()
+        return slot
+
+    def _busy(self, slot: Slot) -> bool:
+        return slot.leases > 0 or bool(slot.generator and slot.generator.waiting)
+
+    def _evict(self, slot: Slot) -> None:
+        del self._slots[slot.model.name]
+        self._close(slot)
+
+    def _close(self, slot: Slot) -> None:
+        if slot.generator:
+            slot.generator.close()
+
+    def _state(self, name: str) -> State:
+        slot = self._slots.get(name)
+        if slot is None or not (slot.leases or (slot.generator and slot.generator.ready)):
+            return State(f"failed: {self._failed[name]}" if name in self._failed else "idle")
+        generator = slot.generator
+        if generator is None or not generator.ready:
+            return State("loading", 0, slot.context, slot.threads)
+        return State("busy" if self._busy(slot) else "ready", generator.resident_bytes, slot.context, slot.threads, generator.waiting)
