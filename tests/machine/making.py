@@ -48,11 +48,13 @@ def with_library(**changes: Any) -> Machine:
 
 
 def gguf(values: Mapping[str, object], version: int = 3) -> bytes:
-    """A GGUF header with these values, and a vocabulary after them that nobody should read."""
-    content = [b"GGUF", struct.pack("<IQQ", version, 0, len(values) + 1)]
-    for key, value in values.items():
+    """A GGUF with these values, a vocabulary of two pieces, and one tensor."""
+    content = [b"GGUF", struct.pack("<IQQ", version, 1, len(values) + 2)]
+    for key, value in {**values, "tokenizer.ggml.model": "gpt2"}.items():
         content += [_text(key), _value(value)]
-    return b"".join([*content, _text("tokenizer.ggml.tokens"), struct.pack("<IIQ", 9, 8, 1 << 40)])
+    content += [_text("tokenizer.ggml.tokens"), struct.pack("<IIQ", 9, 8, 2), _text("a"), _text("b")]
+    header = b"".join([*content, _text("output.weight"), struct.pack("<IQIQ", 1, 32, 0, 0)])
+    return header + bytes(-len(header) % 32) + bytes(32 * 4)
 
 
 def make_bundle(root: Path, *, model: bytes, size: int = 0, context: int = 6144, runtimes: tuple[Mapping[str, Any], ...] = ()) -> Manifest:

@@ -9,6 +9,7 @@ import pytest
 
 from appliance.machine.weights import Shape, generator_memory, memory_needed, model_size, read_shape
 from appliance.manifest import Manifest
+from appliance.models.gguf import NotAGguf
 from tests.machine.making import QWEN_4B, gguf, make_bundle
 
 
@@ -28,7 +29,7 @@ def test_the_cache_of_the_starters_own_model_is_what_its_engine_takes(manifest: 
     assert 0.55e9 < needed < 0.65e9
 
 
-def test_the_header_is_read_and_the_vocabulary_is_not(tmp_path: Path) -> None:
+def test_the_header_is_read(tmp_path: Path) -> None:
     assert read_shape(written(tmp_path, gguf(QWEN_4B))) == Shape(36 * 8 * 256, 40960)
 
 
@@ -71,6 +72,6 @@ HEADER = b"GGUF" + struct.pack("<IQQ", 3, 0, 1)
     ids=["empty", "cut", "zip", "old", "short", "no layers", "no family", "long key", "odd type", "long text", "long list", "lists of lists"],
 )
 def test_a_header_that_cannot_be_believed_leaves_the_need_unknown(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises((ValueError, struct.error)):
+    with pytest.raises(NotAGguf):
         read_shape(written(tmp_path, content))
     assert generator_memory(make_bundle(tmp_path / "bundle", model=content or b"\0")) is None
