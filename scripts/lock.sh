@@ -13,3 +13,6 @@ echo torch >"$torch"
 resolve --universal --python-version 3.11 --excludes requirements-excluded.in requirements.in --output-file requirements.lock
 resolve --excludes "$torch" --constraints requirements.lock requirements-build.in --output-file requirements-build.lock
 resolve --excludes "$torch" --constraints requirements-build.lock requirements-test.in --output-file requirements-test.lock
+# Other people's programs, with which only the tests talk: environments of their own, where nothing of ours is a constraint.
+resolve requirements-clients.in --output-file requirements-clients.lock
+resolve requirements-llamaindex.in --output-file requirements-llamaindex.lock
