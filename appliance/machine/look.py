@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from appliance.carrying.filesystem import FileSystem, filesystem_of
@@ -37,6 +38,12 @@ def platform_name(system: str, architecture: str, bits: int) -> str:
 def memory_now() -> Memory:
     """What the system says of its memory at this moment: some microseconds."""
     return here.memory()
+
+
+@cache
+def processor_name() -> str:
+    """As the system calls it; empty where it doesn't say."""
+    return here.processor()[0]
 
 
 def look(settings: Settings, manifest: Manifest | None, *, measure: bool = True, before: Memory | None = None) -> Machine:

@@ -25,14 +25,13 @@ from appliance.licences import may_be_passed_on
 from appliance.machine.weights import memory_needed
 from appliance.manifest import Model
 from appliance.models.catalogue import GeneratorSettings, generator_settings
-from appliance.models.parameters import Parameters, checked
+from appliance.models.parameters import NOTHING_TOLD, Parameters, checked
 from appliance.models.protocol import Message
 
 ENTRY = "entry.json"
 FORMAT = 1
 LARGEST_ENTRY = 4 << 20
 """Bytes: a chat template has up to 20 kB, a licence's text up to 100 kB."""
-NOTHING_TOLD = Parameters()
 LONGEST_TEMPLATE = 1 << 18
 _LONGEST = 1000
 _MOST_PARTS = 1000

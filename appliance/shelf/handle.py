@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING, Any
 from appliance.errors import GeneratorFailed
 from appliance.models.catalogue import GeneratorSettings
 from appliance.models.generator import Generator
-from appliance.models.parameters import Parameters
+from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.models.protocol import Done, GeneratorEvent, Message, Prompt, Waiting
 from appliance.shelf.entries import ShelfModel
 
 if TYPE_CHECKING:
     from appliance.shelf.loaded import Loaded, Slot
 
-_NOTHING_TOLD = Parameters()
 _GLANCE = 0.05
 """Seconds between two looks at the cancel event while nothing else happens."""
+
+
+def own_parameters(model: ShelfModel) -> Parameters:
+    """What the model came with, its system prompt included."""
+    return model.parameters.over(Parameters(system=model.system or None))
 
 
 class Handle:
@@ -31,6 +35,7 @@ class Handle:
         self.model = model
         self.name = model.title
         self.settings = settings
+        self.own = own_parameters(model)
         self.context = context
         self.threads = threads
 
@@ -88,7 +93,7 @@ class Handle:
         max_tokens: int,
         cancel: threading.Event,
         stop: Sequence[str] = (),
-        parameters: Parameters = _NOTHING_TOLD,
+        parameters: Parameters = NOTHING_TOLD,
         schema: Mapping[str, Any] | None = None,
         tools: Sequence[Mapping[str, Any]] = (),
         client: str = "page",
@@ -112,7 +117,14 @@ class Handle:
             self._loaded.leave(ticket)
         with self._using(slot) as generator:
             yield from generator.generate(
-                prompt, max_tokens=max_tokens, cancel=cancel, stop=stop, parameters=parameters, schema=schema, tools=tools, client=client
+                prompt,
+                max_tokens=max_tokens,
+                cancel=cancel,
+                stop=stop,
+                parameters=parameters.over(self.own),
+                schema=schema,
+                tools=tools,
+                client=client,
             )
 
     def close(self) -> None:

@@ -16,10 +16,10 @@ from appliance.machine.facts import Memory
 from appliance.machine.look import memory_now
 from appliance.machine.words import gigabytes
 from appliance.models.generator import Generator
-from appliance.models.parameters import Parameters
+from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.shelf.entries import ShelfModel
 from appliance.shelf.fitting import free_for_models, misfit
-from appliance.shelf.handle import Handle
+from appliance.shelf.handle import Handle, own_parameters
 from appliance.shelf.shelf import ModelShelf
 
 
@@ -79,7 +79,7 @@ class Loaded:
         self._clock = itertools.count(1)
         self._closed = False
 
-    def generator(self, name: str = "", *, purpose: str = "answering", parameters: Parameters | None = None) -> Handle:
+    def generator(self, name: str = "", *, purpose: str = "answering", parameters: Parameters = NOTHING_TOLD) -> Handle:
         """A model by its name, or the one that is chosen for a purpose. It is loaded with its first question.
 
         `context` and `threads` of the parameters are those that it is loaded with. Raises NoSuchModel, ModelTooLarge, BadParameter.
@@ -87,7 +87,7 @@ class Loaded:
         model = self.shelf.find(name) if name else self.shelf.chosen(purpose) or self.shelf.chosen("answering")
         if model is None:
             raise NoSuchModel(name=name or purpose)
-        told = parameters or Parameters()
+        told = parameters.over(model.parameters)
         if told.context and model.trained_context and told.context > model.trained_context:
             raise BadParameter(name="context", value=told.context, allowed=f"{model.title} was made for at most {model.trained_context} tokens")
         settings = model.settings
@@ -256,7 +256,9 @@ class Loaded:
         try:
             self._verify(model)
             settings = replace(model.settings, context=slot.context)
-            generator = Generator(model.title, model.file, settings, slot.threads, lambda: self.shelf.verify(model, again=True))
+            generator = Generator(
+                model.title, model.file, settings, slot.threads, lambda: self.shelf.verify(model, again=True), own_parameters(model)
+            )
         except HaversackError as error:
             with self._changed:
                 if self._slots.get(model.name) is slot:

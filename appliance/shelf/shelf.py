@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -13,9 +12,10 @@ from pathlib import Path, PurePosixPath
 from appliance.durable import sha256_of, storage_error, sync_folder, writing_durably
 from appliance.errors import BundleAltered, ModelAltered, ModelBusy, ModelError, ModelMissing, ModelTaken, NoSuchModel
 from appliance.integrity import verify_model
-from appliance.machine.weights import read_shape
 from appliance.manifest import Manifest, Model
 from appliance.models.catalogue import generator_settings
+from appliance.models.gguf import NotAGguf, read_gguf
+from appliance.models.template import ChatTemplate, TemplateFailed
 from appliance.shelf.entries import ENTRY, ModelPart, Prepared, ShelfModel, check_name, name_of, read_entry, renamed, to_entry
 from appliance.shelf.purposes import PURPOSES, Speed, check_purpose, read_choices, read_speeds, write_choices, write_speeds
 
@@ -210,6 +210,10 @@ class ModelShelf:
         """Raises NoSuchModel."""
         return read_speeds(self.home).get(self.find(name).sha256)
 
+    def speeds(self) -> dict[str, Speed]:
+        """By the sha256 of each model's first file."""
+        return read_speeds(self.home)
+
     def keep_speed(self, name: str, speed: Speed) -> None:
         """Raises NoSuchModel, DiskFull, LibraryReadOnly."""
         model = self.find(name)
@@ -278,9 +282,11 @@ def bundled(manifest: Manifest, model: Model) -> ShelfModel:
         raise ModelMissing(path=manifest.root, role="generator")
     parts = tuple(ModelPart(manifest.root / file.path, file.size, file.sha256) for file in own)
     found = ShelfModel(name_of(model.id), model.title, "bundle", parts, settings, model.licence, str(model.settings.get("good_for", "")))
-    with suppress(OSError, ValueError, struct.error):
-        shape = read_shape(parts[0].path)
-        found = replace(found, trained_context=shape.trained, kv_width=shape.kv_width)
+    # A file that isn't what it should be is found out when it is compared, before it is loaded.
+    with suppress(OSError, NotAGguf, TemplateFailed):
+        header = read_gguf(parts[0].path)
+        found = replace(found, architecture=header.architecture, trained_context=header.context, kv_width=header.kv_width, template=header.template)
+        found = replace(found, can_call_tools=ChatTemplate(header.template).can_call_tools)
     return found
 
 
