@@ -171,6 +171,19 @@ class Timings:
     retrieve: float
     first_token: float | None
     total: float
+    writing: float | None = None
+    """What the model spent on writing tokens, its prompt's reading left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """What a piece of work took. `method` says how that is known ("measured by the processor", "estimated from processor time", …)."""
+
+    joules: float
+    method: str
+    plus_minus: float
+    """The uncertainty, as a share: 0.5 means that it may be half as much or half more."""
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +206,10 @@ class Answer:
     stopped: bool = False
     note: str = ""
     """One plain sentence about this answer that the reader must know (the model went away, the answer was cut)."""
+    parameters: Mapping[str, float | int | str] = field(default_factory=dict)
+    """Those that were told for this answer, by name."""
+    energy: Energy | None = None
+    """None where the model was not called, or nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
 from appliance import __version__
+from appliance.access.entry import Access
 from appliance.answer.pipeline import Asker
 from appliance.config import Settings
-from appliance.errors import BundleError, HaversackError
+from appliance.errors import BundleError, HaversackError, ModelError
 from appliance.ingest.jobs import Jobs
 from appliance.ingest.pipeline import Ingest
 from appliance.ingest.sandbox import Sandbox
@@ -27,12 +28,13 @@ from appliance.library.store import Library
 from appliance.library.vectors import ExactVectors, Vectors
 from appliance.machine.judge import Report, examine
 from appliance.manifest import Manifest, Model, read_manifest
-from appliance.models.catalogue import GeneratorSettings, generator_settings
 from appliance.models.embeds import Embeds
-from appliance.models.generator import Generator
 from appliance.offline.seal import Seal
 from appliance.packs.finding import Carried
 from appliance.packs.holdings import Holdings
+from appliance.shelf.entries import ShelfModel
+from appliance.shelf.loaded import Loaded
+from appliance.shelf.shelf import ModelShelf
 from appliance.trust import Trust, check_software, check_trust, remember
 
 GUIDE = Path(__file__).resolve().parent / "guide"
@@ -85,12 +87,14 @@ class Appliance:
         self.library = library
         self.seal = seal
         self.trust = trusted
+        self.access = Access(settings.home, settings.api)
         self.sandbox = Sandbox()
         self.embedder: Lazy[Embeds] = Lazy(self._load_embedder)
-        self.generator: Lazy[Generator] = Lazy(self._load_generator)
+        self.shelf = ModelShelf(settings.home, manifest)
+        self.loaded = Loaded(self.shelf, settings.usable_threads)
         # Only the process that serves opens Chroma: two on one directory lose each other's vectors.
         self.vectors: ExactVectors | Vectors = Vectors(library, settings.index) if serving else ExactVectors(library)
-        self.asker = Asker(library, self.vectors, self.embedder, self.generator)
+        self.asker = Asker(library, self.vectors, self.embedder, self.loaded.generator)
         self.ingest = Ingest(library, self.embedder, self.sandbox)
         self.conversations = Conversations(library)
         self.machine: Report | None = None
@@ -98,10 +102,6 @@ class Appliance:
         self.jobs: Jobs | None = Jobs(self.ingest, settings.inbox, after=self._index) if serving else None
         self._closing = threading.Event()
         self._warming = threading.Thread(target=self._warm_up, name="warm-up", daemon=True)
-
-    @property
-    def generator_settings(self) -> GeneratorSettings:
-        return generator_settings(self.manifest.model("generator"))
 
     def warm_up(self) -> None:
         """Load the models in the background, the small one first; failures show in `readiness`."""
@@ -118,8 +118,27 @@ class Appliance:
             for _, stream in files:
                 stream.close()
 
+    @property
+    def answering(self) -> ShelfModel:
+        """The model that answers. Raises NoSuchModel where the shelf is empty."""
+        model = self.shelf.chosen()
+        assert model is not None, "only rewriting is done without a model"
+        return model
+
+    @property
+    def processor(self) -> str:
+        """The kind of processor whose instructions that model uses; empty before it is loaded, or where there is only one."""
+        try:
+            return self.loaded.generator().variant
+        except ModelError:
+            return ""
+
     def readiness(self) -> dict[str, str]:
-        return {"embedder": self.embedder.state, "generator": self.generator.state}
+        """Of the embedder and of the model that answers: waiting, loading, ready, or "failed: " and the sentence."""
+        state = self.loaded.states()[self.answering.name].state
+        # One that gave its memory to another is loaded again with the next question: that is as ready as it gets.
+        idle = "waiting" if self._warming.is_alive() else "ready"
+        return {"embedder": self.embedder.state, "generator": {"idle": idle, "busy": "ready"}.get(state, state)}
 
     def status(self) -> dict[str, Any]:
         return library_status(self.settings, self.library, self.manifest)
@@ -128,10 +147,9 @@ class Appliance:
         self._closing.set()
         if self.jobs is not None:
             self.jobs.close()
-        generator = self.generator.built
-        if generator is not None:
-            generator.close()
+        self.loaded.close()
         self.sandbox.close()
+        self.access.close()
         # Python that ends while onnxruntime still loads a model is aborted by it ("terminate called without an active exception").
         if self._warming.is_alive():
             self._warming.join(_PATIENCE)
@@ -158,11 +176,6 @@ class Appliance:
 
     def _load_embedder(self) -> Embeds:
         return load_embedder(self.settings, self.manifest)
-
-    def _load_generator(self) -> Generator:
-        model = self.manifest.model("generator")
-        verify_model(self.manifest, model)
-        return Generator.carried(self.manifest.folder(model), model, self.settings.usable_threads, lambda: verify_model(self.manifest, model))
 
 
 def open_appliance(settings: Settings, *, write: bool, purpose: str, seal: Seal, serving: bool = False) -> Appliance:

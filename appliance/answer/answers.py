@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from appliance.answer.citations import Citations, led_by_quotes
 from appliance.answer.prose import Prose
-from appliance.documents import Answer, Evidence, Timings
+from appliance.documents import Answer, Energy, Evidence, Timings
 from appliance.models.generator import Done
+from appliance.models.writes import Writes
+
+Meter = Callable[[Writes], Callable[[], Energy | None]]
+"""Begins to measure what that model takes; what it returns says so at the end."""
+
+
+def unmetered(_: Writes | None) -> Callable[[], Energy | None]:
+    return lambda: None
+
 
 REFUSAL = "Nothing in {where} answers this question. The nearest passages are shown; they may be about something else."
 EMPTY = "There is nothing to search in {where} yet. Add documents, then ask again."
@@ -30,8 +40,12 @@ class Draft:
     model: str = ""
     note: str = ""
     stopped: bool = False
+    parameters: Mapping[str, float | int | str] = field(default_factory=dict)
+    energy: Energy | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    writing: float | None = None
+    """Milliseconds that the model spent on writing."""
     _first_token: float | None = None
     _reading_since: tuple[float, int] | None = field(default=None)
 
@@ -42,6 +56,7 @@ class Draft:
     def count(self, done: Done) -> None:
         self.prompt_tokens += done.prompt_tokens
         self.completion_tokens += done.completion_tokens
+        self.writing = (self.writing or 0.0) + done.writing_ms
         self.stopped = self.stopped or done.reason == "cancelled"
         if done.reason == "length":
             self.note = CUT
@@ -71,6 +86,8 @@ class Draft:
             completion_tokens=self.completion_tokens,
             stopped=self.stopped,
             note=self.note,
+            parameters=self.parameters,
+            energy=self.energy,
         )
 
     def without_model(self, text: str, citations: Citations, *, refused: bool) -> Answer:
@@ -90,7 +107,7 @@ class Draft:
         )
 
     def _timings(self) -> Timings:
-        return Timings(self.retrieve, self._first_token, self._milliseconds())
+        return Timings(self.retrieve, self._first_token, self._milliseconds(), self.writing)
 
     def _milliseconds(self) -> float:
         return 1000 * (time.perf_counter() - self.started)

@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from functools import partial
 
 from appliance.answer import prompt as prompts
-from appliance.answer.answers import Draft
+from appliance.answer.answers import Draft, Meter
 from appliance.answer.citations import Citations, led_by_quotes
 from appliance.answer.prose import Prose
 from appliance.answer.quotes import Quote, every_sentence
 from appliance.answer.summary import MOST_DOCUMENTS, Section, Summariser, evidence_of
 from appliance.documents import AnswerEvent, Document, Evidence, EvidenceReady, Finished, Progress, Queued, QuotesReady
-from appliance.errors import GeneratorFailed, PromptTooLong
+from appliance.errors import ModelError
 from appliance.library.reading import Reader
 from appliance.models.catalogue import GeneratorSettings
-from appliance.models.generator import Done, Generator, Piece, Waiting
+from appliance.models.generator import Done, Piece, Waiting
+from appliance.models.parameters import NOTHING_TOLD, Parameters
+from appliance.models.writes import Writes
 
 LEAST_PARAMETERS = 1e9
 """A model below this is not asked to summarise: SmolLM2-135M mixes up what it read."""
@@ -50,10 +52,21 @@ def can_summarise(settings: GeneratorSettings) -> bool:
 class Overview:
     """Makes one summary. `cancel` ends it between two sections, or inside one that the model is writing."""
 
-    def __init__(self, library: Reader, generator: Callable[[], Generator], cancel: threading.Event) -> None:
+    def __init__(
+        self,
+        library: Reader,
+        generator: Callable[[], Writes],
+        meter: Meter,
+        cancel: threading.Event,
+        parameters: Parameters = NOTHING_TOLD,
+        client: str = "page",
+    ) -> None:
         self._library = library
         self._generator = generator
+        self._meter = meter
         self._cancel = cancel
+        self._parameters = parameters
+        self._client = client
 
     def of(self, documents: Sequence[Document], question: str) -> Iterator[AnswerEvent]:
         """One document section by section, several document by document. The last event is Finished."""
@@ -110,6 +123,8 @@ class Overview:
         """Under each section's heading, what the model makes of it, checked like any answer."""
         generator = self._generator()
         draft.model = generator.name
+        draft.parameters = self._parameters.told()
+        ends = self._meter(generator)
         prose = Prose(citations, [])
         began = time.perf_counter()
         try:
@@ -120,18 +135,23 @@ class Overview:
                 yield Progress("summarising", done, len(parts), _seconds_left(began, done, len(parts)))
                 yield from prose.heading(part.title)
                 yield from self._write_part(draft, generator, part, prose)
-        except (GeneratorFailed, PromptTooLong) as error:
+        except ModelError as error:
             draft.note = str(error)
             yield from prose.finish()
+        draft.energy = ends()
         yield Finished(draft.answer(citations, prose))
 
-    def _write_part(self, draft: Draft, generator: Generator, part: Part, prose: Prose) -> Iterator[AnswerEvent]:
+    def _write_part(self, draft: Draft, generator: Writes, part: Part, prose: Prose) -> Iterator[AnswerEvent]:
         evidence = [evidence_of(chunk) for chunk in part.section.chunks]
         prose.rests_on(every_sentence(evidence))
-        prompt = prompts.build(prompts.SUMMARISE, evidence, part.quotes, generator.settings, generator.prompt_tokens)
+        told = self._parameters.over(generator.own)
+        settings = prompts.told(generator.settings, told)
+        prompt = prompts.build(prompts.SUMMARISE, evidence, part.quotes, settings, generator.prompt_tokens, told.system or "")
         if prompt is None:
             return
-        for event in generator.generate(prompt.messages, max_tokens=prompt.max_tokens, cancel=self._cancel, stop=prompt.stop):
+        for event in generator.generate(
+            prompt.messages, max_tokens=prompt.max_tokens, cancel=self._cancel, stop=prompt.stop, parameters=self._parameters, client=self._client
+        ):
             match event:
                 case Waiting(ahead=ahead):
                     yield Queued(ahead)

@@ -6,23 +6,28 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from appliance.answer import prompt as prompts
-from appliance.answer.answers import Draft, refusal
+from appliance.answer.answers import Draft, Meter, refusal, unmetered
 from appliance.answer.citations import Citations
 from appliance.answer.followups import complete
 from appliance.answer.overview import Overview
 from appliance.answer.prompt import Prompt, checked_question
 from appliance.answer.prose import Prose
-from appliance.answer.quotes import Quote, choose, every_sentence, rank_sentences
-from appliance.answer.retriever import Retriever, SearchesVectors
+from appliance.answer.quotes import choose, every_sentence, rank_sentences
+from appliance.answer.retriever import Found, Retriever, SearchesVectors
 from appliance.answer.summary import asked_document, is_request, named_document
 from appliance.documents import AnswerEvent, Document, Evidence, EvidenceReady, Finished, Progress, Queued, QuotesReady, Turn
-from appliance.errors import GeneratorFailed, PromptTooLong
+from appliance.errors import ModelError
 from appliance.library.reading import Reader
 from appliance.models.embeds import Embeds
-from appliance.models.generator import Done, Generator, Piece, Reading, Waiting
+from appliance.models.generator import Done, Piece, Reading, Waiting
+from appliance.models.parameters import NOTHING_TOLD, Parameters
+from appliance.models.writes import Writes
 
+Completes = Callable[[str, Sequence[Turn]], str]
+"""(question, conversation so far) → the question as it can be searched for."""
 EVIDENCE = 6
 """Pieces of evidence that are shown for a question."""
 
@@ -33,13 +38,47 @@ class SearchResult:
     milliseconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question with its evidence, as one model or several are to answer it."""
+
+    question: str
+    searched_for: str
+    found: Found
+    chosen: bool
+    """The search kept to documents that the user chose."""
+    retrieve: float
+    """Milliseconds."""
+
+    @property
+    def ready(self) -> EvidenceReady:
+        return EvidenceReady(self.found.evidence, self.searched_for, not self.found.relevant, self.retrieve)
+
+
+class ChoosesModel(Protocol):
+    """Which language model writes, loaded or ready to be: the shelf's `Loaded.generator`."""
+
+    def __call__(self, name: str = "", *, purpose: str = "answering", parameters: Parameters = NOTHING_TOLD) -> Writes: ...
+
+
 class Asker:
     """Answers questions about collections. Safe from many threads: nothing is kept between two questions."""
 
-    def __init__(self, library: Reader, vectors: SearchesVectors, embedder: Callable[[], Embeds], generator: Callable[[], Generator]) -> None:
+    def __init__(
+        self,
+        library: Reader,
+        vectors: SearchesVectors,
+        embedder: Callable[[], Embeds],
+        model: ChoosesModel,
+        meter: Meter = unmetered,
+        rewrite: Completes = complete,
+    ) -> None:
+        """`meter` measures what writing takes; `rewrite` completes a question from its conversation."""
         self._library = library
         self._embedder = embedder
-        self._generator = generator
+        self._model = model
+        self._meter = meter
+        self._complete = rewrite
         self._retriever = Retriever(library, vectors, embedder)
 
     def prepare_search(self) -> None:
@@ -48,7 +87,7 @@ class Asker:
 
     def prepare_answers(self) -> None:
         """Load the language model and read ahead what every prompt begins with. Raises GeneratorFailed, BundleError."""
-        generator = self._generator()
+        generator = self._model()
         generator.start(prompts.beginning(generator.settings))
 
     def search(self, query: str, collection_id: int, *, limit: int = 10, documents: Collection[int] | None = None) -> SearchResult:
@@ -64,40 +103,83 @@ class Asker:
         documents: Collection[int] | None = None,
         history: Sequence[Turn] = (),
         cancel: threading.Event,
+        model: str = "",
+        parameters: Parameters = NOTHING_TOLD,
+        client: str = "page",
     ) -> Iterator[AnswerEvent]:
         """Answer `question` from the collection, or from those of its `documents`. The last event is always Finished.
 
-        Raises BadRequest, TextTooLong, EmbedderFailed, BundleError; a failing language model leaves the quotes and a note.
+        `model` is one of the shelf, the one chosen for answering where it is empty. Raises BadRequest, TextTooLong, EmbedderFailed, BundleError,
+        NoSuchModel; a failing language model leaves the quotes and a note.
         """
+        whole = self._whole(checked_question(question), collection_id, documents)
+        if whole is not None:
+            yield from self._overview(cancel, model, parameters, client).of(whole, checked_question(question))
+            return
+        asked = self.find(question, collection_id, documents=documents, history=history, passages=parameters.evidence or 0)
+        yield asked.ready
+        yield from self.answer(asked, cancel=cancel, model=model, parameters=parameters, client=client)
+
+    def find(
+        self, question: str, collection_id: int, *, documents: Collection[int] | None = None, history: Sequence[Turn] = (), passages: int = 0
+    ) -> Asked:
+        """The evidence for a question: what every model that answers it is given. Raises BadRequest, TextTooLong, EmbedderFailed."""
         started = time.perf_counter()
         question = checked_question(question)
-        whole = self._whole(question, collection_id, documents)
-        if whole is not None:
-            yield from self._overview(cancel).of(whole, question)
+        searched_for = self._complete(question, history)
+        found = self._retriever.find(searched_for, collection_id, max(EVIDENCE, passages), documents)
+        return Asked(question, searched_for, found, documents is not None, 1000 * (time.perf_counter() - started))
+
+    def answer(
+        self, asked: Asked, *, cancel: threading.Event, model: str = "", parameters: Parameters = NOTHING_TOLD, client: str = "page"
+    ) -> Iterator[AnswerEvent]:
+        """What one model makes of the evidence: QuotesReady first, Finished at the end. Raises NoSuchModel, BundleError."""
+        # Counted from the search on, so that the second model to answer has not waited for the first.
+        started = time.perf_counter() - asked.retrieve / 1000
+        draft = Draft(asked.question, asked.searched_for, asked.found.evidence, started, asked.retrieve, parameters=parameters.told())
+        if not asked.found.relevant:
+            yield Finished(refusal(draft, chosen=asked.chosen))
             return
-        searched_for = complete(question, history)
-        found = self._retriever.find(searched_for, collection_id, EVIDENCE, documents)
-        draft = Draft(question, searched_for, found.evidence, started, 1000 * (time.perf_counter() - started))
-        yield EvidenceReady(found.evidence, searched_for, not found.relevant, draft.retrieve)
-        if not found.relevant:
-            yield Finished(refusal(draft, chosen=documents is not None))
-            return
-        ranked = rank_sentences(found, self._embedder())
+        ranked = rank_sentences(asked.found, self._embedder())
         citations = Citations(choose(ranked))
         yield QuotesReady(citations.all)
-        yield from self._write(draft, ranked, citations, cancel)
+        prose = Prose(citations, every_sentence(draft.evidence))
+        ends = unmetered(None)
+        try:
+            generator = self._model(model, parameters=parameters)
+            draft.model, ends = generator.name, self._meter(generator)
+            told = parameters.over(generator.own)
+            settings = prompts.told(generator.settings, told)
+            prompt = prompts.build(draft.searched_for, draft.evidence, ranked, settings, generator.prompt_tokens, told.system or "")
+            if prompt is None:
+                draft.note = "The question leaves this model no room for evidence: only the quotes are shown."
+            else:
+                prose.most = prompt.sentences
+                yield from self._stream(draft, generator, prompt, prose, cancel, parameters, client)
+        except ModelError as error:
+            draft.note = str(error)
+        yield from prose.finish()
+        draft.energy = ends()
+        yield Finished(draft.answer(citations, prose))
 
-    def summarise(self, document_id: int, *, cancel: threading.Event) -> Iterator[AnswerEvent]:
+    def summarise(
+        self, document_id: int, *, cancel: threading.Event, model: str = "", parameters: Parameters = NOTHING_TOLD
+    ) -> Iterator[AnswerEvent]:
         """What a document says, section by section, with citations. Raises NoSuchDocument."""
         document = self._library.document(document_id)
-        yield from self._overview(cancel).of([document], f"Summarise {document.name}")
+        yield from self._overview(cancel, model, parameters).of([document], f"Summarise {document.name}")
 
-    def overview(self, collection_id: int, *, cancel: threading.Event) -> Iterator[AnswerEvent]:
+    def overview(
+        self, collection_id: int, *, cancel: threading.Event, model: str = "", parameters: Parameters = NOTHING_TOLD
+    ) -> Iterator[AnswerEvent]:
         """What is in a collection, document by document, with citations."""
-        yield from self._overview(cancel).of(self._library.documents(collection_id), "What is in here?")
+        yield from self._overview(cancel, model, parameters).of(self._library.documents(collection_id), "What is in here?")
 
-    def _overview(self, cancel: threading.Event) -> Overview:
-        return Overview(self._library, self._generator, cancel)
+    def _overview(self, cancel: threading.Event, model: str, parameters: Parameters, client: str = "page") -> Overview:
+        def choose() -> Writes:
+            return self._model(model, purpose="summarising", parameters=parameters)
+
+        return Overview(self._library, choose, self._meter, cancel, parameters, client)
 
     def _whole(self, question: str, collection_id: int, documents: Collection[int] | None) -> list[Document] | None:
         """The documents to summarise where the question asks for the whole rather than for something in it, else None."""
@@ -106,25 +188,14 @@ class Asker:
         name = asked_document(question)
         return None if name is None else named_document(name, self._library.documents(collection_id))
 
-    def _write(self, draft: Draft, ranked: Sequence[Quote], citations: Citations, cancel: threading.Event) -> Iterator[AnswerEvent]:
+    def _stream(
+        self, draft: Draft, generator: Writes, prompt: Prompt, prose: Prose, cancel: threading.Event, parameters: Parameters, client: str
+    ) -> Iterator[AnswerEvent]:
         """The model's prose, streamed and checked; whatever happens to the model, the answer with its quotes is finished."""
-        generator = self._generator()
-        prose = Prose(citations, every_sentence(draft.evidence))
-        draft.model = generator.name
-        try:
-            prompt = prompts.build(draft.searched_for, draft.evidence, ranked, generator.settings, generator.prompt_tokens)
-            if prompt is None:
-                draft.note = "The question leaves this model no room for evidence: only the quotes are shown."
-            else:
-                prose.most = prompt.sentences
-                yield from self._stream(draft, generator, prompt, prose, cancel)
-        except (GeneratorFailed, PromptTooLong) as error:
-            draft.note = str(error)
-        yield from prose.finish()
-        yield Finished(draft.answer(citations, prose))
-
-    def _stream(self, draft: Draft, generator: Generator, prompt: Prompt, prose: Prose, cancel: threading.Event) -> Iterator[AnswerEvent]:
-        for event in generator.generate(prompt.messages, max_tokens=prompt.max_tokens, cancel=cancel, stop=prompt.stop):
+        events = generator.generate(
+            prompt.messages, max_tokens=prompt.max_tokens, cancel=cancel, stop=prompt.stop, parameters=parameters, client=client
+        )
+        for event in events:
             match event:
                 case Waiting(ahead=ahead):
                     yield Queued(ahead)

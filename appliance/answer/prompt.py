@@ -8,12 +8,13 @@ examples, because that is what it reads well. SmolLM2-135M, squad dev, share of 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.answer.quotes import Quote
 from appliance.documents import Evidence
 from appliance.errors import BadRequest, TextTooLong
 from appliance.models.catalogue import GeneratorSettings
+from appliance.models.parameters import Parameters
 from appliance.models.protocol import Message
 
 LONGEST_QUESTION = 4000
@@ -57,6 +58,13 @@ class Prompt:
     """Texts that end the answer: a small model goes on with the form of the prompt."""
 
 
+def told(settings: GeneratorSettings, parameters: Parameters) -> GeneratorSettings:
+    """The model's entry with what the parameters say about evidence and the answer's length."""
+    passages = parameters.evidence or settings.evidence_passages
+    tokens = max(settings.evidence_tokens, settings.evidence_tokens * passages // settings.evidence_passages)
+    return replace(settings, evidence_passages=passages, evidence_tokens=tokens, max_tokens=parameters.max_tokens or settings.max_tokens)
+
+
 CountTokens = Callable[[Sequence[Message]], int]
 
 
@@ -70,22 +78,25 @@ def checked_question(question: str) -> str:
     return text
 
 
-def build(question: str, evidence: Sequence[Evidence], quotes: Sequence[Quote], settings: GeneratorSettings, count: CountTokens) -> Prompt | None:
+def build(
+    question: str, evidence: Sequence[Evidence], quotes: Sequence[Quote], settings: GeneratorSettings, count: CountTokens, system: str = ""
+) -> Prompt | None:
     """The prompt with as much evidence as fits the model's budget and context; None where not even the least of it fits.
 
-    `quotes` are ranked sentences, best first. `count` counts a prompt's tokens, the model's template included.
+    `system` is what the user adds to the system message; `quotes` are ranked sentences, best first. `count` counts a prompt's tokens, the
+    model's template included.
     """
     small = settings.evidence_passages == 1
     max_tokens = min(settings.max_tokens, SHORT_ANSWER) if small else settings.max_tokens
     room = settings.context - max_tokens - _SPARE_TOKENS
     given = min(SENTENCES, len(quotes)) if small else min(settings.evidence_passages, len(evidence))
-    bare = count(_small(question, ()) if small else _large(question, ()))
+    bare = count(_small(question, (), system) if small else _large(question, (), system))
     for amount in range(given, 0, -1):
-        messages = _small(question, quotes[:amount]) if small else _large(question, evidence[:amount])
+        messages = _small(question, quotes[:amount], system) if small else _large(question, evidence[:amount], system)
         tokens = count(messages)
         if tokens <= room and (tokens - bare <= settings.evidence_tokens or amount == 1):
             return Prompt(messages, max_tokens, *((1, STOP) if small else ()))
-    messages = _small(question, quotes[:1])
+    messages = _small(question, quotes[:1], system)
     return Prompt(messages, min(max_tokens, SHORT_ANSWER), 1, STOP) if quotes and count(messages) <= room else None
 
 
@@ -94,14 +105,18 @@ def beginning(settings: GeneratorSettings) -> tuple[Message, ...]:
     return (Message("system", SYSTEM_SMALL), *EXAMPLES) if settings.evidence_passages == 1 else (Message("system", SYSTEM),)
 
 
-def _small(question: str, quotes: Sequence[Quote]) -> tuple[Message, ...]:
+def _system(own: str, added: str) -> Message:
+    return Message("system", f"{own}\n\n{added}" if added else own)
+
+
+def _small(question: str, quotes: Sequence[Quote], system: str) -> tuple[Message, ...]:
     text = "\n".join(" ".join(quote.text.split()) for quote in quotes)
-    return (Message("system", SYSTEM_SMALL), *EXAMPLES, Message("user", SMALL.format(text=text, question=question)))
+    return (_system(SYSTEM_SMALL, system), *EXAMPLES, Message("user", SMALL.format(text=text, question=question)))
 
 
-def _large(question: str, evidence: Sequence[Evidence]) -> tuple[Message, ...]:
+def _large(question: str, evidence: Sequence[Evidence], system: str) -> tuple[Message, ...]:
     passages = "\n\n".join(
         PASSAGE.format(document=one.title or one.document, page=f", page {one.page}" if one.page is not None else "", text=one.text)
         for one in evidence
     )
-    return (Message("system", SYSTEM), Message("user", LARGE.format(passages=passages, question=question)))
+    return (_system(SYSTEM, system), Message("user", LARGE.format(passages=passages, question=question)))

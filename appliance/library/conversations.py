@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from appliance.documents import Answer, Citation, Evidence, Sentence, Timings, Turn
+from appliance.documents import Answer, Citation, Energy, Evidence, Sentence, Timings, Turn
 from appliance.errors import LibraryDamaged, NoSuchCollection, NoSuchConversation
 from appliance.library.database import Connection
 from appliance.library.reading import Row
@@ -88,7 +88,7 @@ class Conversations:
 
     def answers(self, conversation_id: int) -> tuple[Answer, ...]:
         """The answers as they were shown, in order. One whose document was deleted says so and holds nothing else."""
-        return tuple(_rebuilt(json.loads(row[3])) if row[3] else _forgotten(row) for row in self._rows(conversation_id))
+        return tuple(rebuilt(json.loads(row[3])) if row[3] else _forgotten(row) for row in self._rows(conversation_id))
 
     def rename(self, conversation_id: int, title: str) -> None:
         with self._library.database.writing() as connection:
@@ -124,12 +124,14 @@ def _shortened(title: str) -> str:
     return title if len(title) <= _LONGEST_TITLE else title[: _LONGEST_TITLE - 1].rstrip() + "…"
 
 
-def _rebuilt(data: Mapping[str, Any]) -> Answer:
+def rebuilt(data: Mapping[str, Any]) -> Answer:
+    """The answer whose `asdict` was kept as JSON."""
     nested = {
         "sentences": tuple(Sentence(**_tuples(item)) for item in data["sentences"]),
         "citations": tuple(Citation(**item) for item in data["citations"]),
         "evidence": tuple(Evidence(**_tuples(item)) for item in data["evidence"]),
         "timings": Timings(**data["timings"]),
+        "energy": Energy(**data["energy"]) if data.get("energy") else None,
     }
     return Answer(**{**data, **nested})
 

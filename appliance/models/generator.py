@@ -17,7 +17,7 @@ from typing import Any, Self
 from appliance.errors import GeneratorFailed, ModelUnable, PromptTooLong
 from appliance.manifest import Model
 from appliance.models.catalogue import GeneratorSettings, generator_settings
-from appliance.models.parameters import Parameters, sampling
+from appliance.models.parameters import NOTHING_TOLD, Parameters, sampling
 from appliance.models.process import ModelProcess
 from appliance.models.processors import variants
 from appliance.models.protocol import Call, Done, GeneratorEvent, Message, Piece, Prompt, Reading, Waiting, pack
@@ -25,7 +25,6 @@ from appliance.models.turns import Turns
 
 __all__ = ["Call", "Done", "Generator", "GeneratorEvent", "Message", "Piece", "Reading", "Waiting"]
 
-_NOTHING_TOLD = Parameters()
 _GLANCE = 0.05
 """Seconds between two looks at the cancel event while nothing else happens."""
 
@@ -33,14 +32,24 @@ _GLANCE = 0.05
 class Generator:
     """A language model of the shelf. Safe to use from several threads: questions are answered one at a time, clients in rotation (`turns.py`)."""
 
-    def __init__(self, name: str, file: Path, settings: GeneratorSettings, threads: int, verify: Callable[[], None] = lambda: None) -> None:
-        """Nothing is loaded yet: that comes with the first question or `start`. `name` is what people know the model by.
+    def __init__(
+        self,
+        name: str,
+        file: Path,
+        settings: GeneratorSettings,
+        threads: int,
+        verify: Callable[[], None] = lambda: None,
+        own: Parameters = NOTHING_TOLD,
+    ) -> None:
+        """Nothing is loaded yet: that comes with the first question or `start`. `name` is what people know the model by, `own` the parameters
+        that it came with.
 
         `verify` compares the model's files with what is known of them. The caller has done so before; it is done again each time that a child
         has ended and another is to load them: meanwhile the stick may have been out, and another one in.
         """
         self.name = name
         self.settings = settings
+        self.own = own
         self._file = file
         self._threads = threads
         self._verify = verify
@@ -130,7 +139,7 @@ class Generator:
         max_tokens: int,
         cancel: threading.Event,
         stop: Sequence[str] = (),
-        parameters: Parameters = _NOTHING_TOLD,
+        parameters: Parameters = NOTHING_TOLD,
         schema: Mapping[str, Any] | None = None,
         tools: Sequence[Mapping[str, Any]] = (),
         client: str = "page",
@@ -155,7 +164,7 @@ class Generator:
                 "prompt": pack(prompt),
                 "max_tokens": max_tokens,
                 "stop": list(stop),
-                "sampling": asdict(sampling(parameters, self.settings)),
+                "sampling": asdict(sampling(parameters.over(self.own), self.settings)),
                 "schema": schema,
                 "tools": list(tools),
             }

@@ -45,6 +45,9 @@ class Parameters:
         return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
 
 
+NOTHING_TOLD = Parameters()
+
+
 @dataclass(frozen=True, slots=True)
 class Range:
     """One parameter, as the panel shows it. `least` and `most` are None for a text."""

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from appliance.models.catalogue import GeneratorSettings
-from appliance.models.parameters import Parameters
+from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.models.protocol import GeneratorEvent, Message, Prompt
-
-_NOTHING_TOLD = Parameters()
 
 
 class Writes(Protocol):
@@ -18,6 +16,8 @@ class Writes(Protocol):
 
     name: str
     settings: GeneratorSettings
+    own: Parameters
+    """What the model came with: it holds where a question says nothing."""
 
     @property
     def ready(self) -> bool: ...
@@ -53,7 +53,7 @@ class Writes(Protocol):
         max_tokens: int,
         cancel: threading.Event,
         stop: Sequence[str] = (),
-        parameters: Parameters = _NOTHING_TOLD,
+        parameters: Parameters = NOTHING_TOLD,
         schema: Mapping[str, Any] | None = None,
         tools: Sequence[Mapping[str, Any]] = (),
         client: str = "page",

@@ -16,8 +16,7 @@ def routes(appliance: Appliance) -> Blueprint:
 
     @blueprint.get("/status")
     def show() -> dict[str, Any]:
-        generator = appliance.generator.built
-        settings = appliance.generator_settings
+        model = appliance.answering
         vectors = appliance.vectors
         collections = appliance.library.collections()
         return {
@@ -31,16 +30,17 @@ def routes(appliance: Appliance) -> Blueprint:
                 "self_test": to_json(appliance.seal.tested),
             },
             "model": {
-                "name": appliance.manifest.model("generator").title,
-                "advice": settings.advice,
-                "parameters": settings.parameters,
-                "quantisation": settings.quantisation,
-                "context": settings.context,
-                "processor": generator.variant if generator else "",
+                "id": model.name,
+                "name": model.title,
+                "advice": model.settings.advice,
+                "parameters": model.settings.parameters,
+                "quantisation": model.settings.quantisation,
+                "context": model.settings.context,
+                "processor": appliance.processor,
             },
             "trust": {"sentence": appliance.trust.sentence, "notices": list(appliance.trust.notices)},
             "machine": to_json(appliance.machine.findings) if appliance.machine else None,
-            "waiting": generator.waiting if generator else 0,
+            "waiting": sum(state.waiting for state in appliance.loaded.states().values()),
             "index": {str(one.id): vectors.state(one.id) if isinstance(vectors, Vectors) else "exact" for one in collections},
         }
 

@@ -46,7 +46,7 @@ class Evaluation:
         self.generator = Generator.carried(manifest.folder(generator), generator, threads)
 
     def asker(self, library: Library) -> Asker:
-        return Asker(library, ExactVectors(library), lambda: self.embedder, lambda: self.generator)
+        return Asker(library, ExactVectors(library), lambda: self.embedder, lambda *_, **__: self.generator)
 
     def judged(self, folder: Path, name: str) -> dict[str, float]:
         """nDCG@10 of each way to search one BEIR set."""

@@ -36,7 +36,7 @@ class ReadingRoom:
         self.library = library
         self.embedder = embedder
         self.collection_id = library.ensure_collection("room").id
-        self.asker = Asker(library, ExactVectors(library), lambda: embedder, lambda: self._generator(generator))
+        self.asker = Asker(library, ExactVectors(library), lambda: embedder, lambda *_, **__: self._generator(generator))
 
     def add(self, name: str, *pages: str, title: str = "", headings: Sequence[Heading] = (), numbered: bool = True) -> Document:
         kept = tuple(Page(number if numbered else None, text) for number, text in enumerate(pages, start=1))

@@ -15,6 +15,7 @@ from appliance.documents import Answer, AnswerEvent, Delta, EvidenceReady, Finis
 from appliance.errors import GeneratorFailed
 from appliance.library.vectors import ExactVectors
 from appliance.models.generator import Done, Generator, GeneratorEvent, Message, Piece, Waiting
+from appliance.models.parameters import NOTHING_TOLD
 from tests.answer.reading_room import ReadingRoom
 
 
@@ -103,6 +104,7 @@ def test_stopping_ends_the_answer_with_what_was_written(asked_room: ReadingRoom)
 class Scripted:
     """Stands in for the generator to provoke what the real one does rarely: a crash, invented markers, a queue."""
 
+    own = NOTHING_TOLD
     name = "scripted"
     waiting = 0
 
@@ -114,9 +116,7 @@ class Scripted:
     def prompt_tokens(self, messages: Sequence[Message]) -> int:
         return sum(len(message.content.split()) for message in messages)
 
-    def generate(
-        self, messages: Sequence[Message], *, max_tokens: int, cancel: threading.Event, stop: Sequence[str] = ()
-    ) -> Iterator[GeneratorEvent]:
+    def generate(self, messages: Sequence[Message], **_: object) -> Iterator[GeneratorEvent]:
         for event in self._events:
             if isinstance(event, Exception):
                 raise event
@@ -125,7 +125,7 @@ class Scripted:
 
 def scripted(room: ReadingRoom, generator: Generator, events: Sequence[GeneratorEvent | Exception]) -> list[AnswerEvent]:
     stand_in = Scripted(generator, events)
-    asker = Asker(room.library, ExactVectors(room.library), lambda: room.embedder, lambda: stand_in)
+    asker = Asker(room.library, ExactVectors(room.library), lambda: room.embedder, lambda *_, **__: stand_in)
     return list(asker.ask("Who led the survey?", room.collection_id, cancel=threading.Event()))
 
 
