@@ -117,6 +117,8 @@ class Prepared:
 
     model: ShelfModel
     folder: Path
+    notes: tuple[str, ...] = ()
+    """Sentences for whoever added it: what was not taken over, or not tried."""
 
 
 def check_name(name: str) -> str:
