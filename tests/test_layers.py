@@ -36,7 +36,10 @@ ALLOWED = {
     "shelf": VALUES | {"durable", "integrity", "licences", "machine", "manifest", "models"},
     # A pack is read by the library's code; embedding one again needs the splitter; `carrying` knows how large a file its disk takes.
     "packs": VALUES | {"durable", "library", "models", "ingest", "minisign", "carrying"},
-    "runtime": VALUES | {"config", "manifest", "integrity", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs", "shelf"},
+    # Who else may use the appliance: keys of programs, guests of a local network.
+    "access": VALUES | {"durable"},
+    "runtime": VALUES
+    | {"access", "config", "manifest", "integrity", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs", "shelf"},
 }
 EVERYTHING = {*ALLOWED, "web", "commands", "cli"}
 ONE_IMPORTER = {
@@ -48,6 +51,7 @@ ONE_IMPORTER = {
     "cryptography": "appliance/minisign.py",
     "flask": "appliance/web",
     "waitress": "appliance/web/server.py",
+    "segno": "appliance/access/code.py",
     "pypdf": "appliance/ingest/converters",
     "docx": "appliance/ingest/converters",
     "pptx": "appliance/ingest/converters",

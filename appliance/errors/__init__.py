@@ -76,8 +76,11 @@ HaversackError
 ├── NotOurPage                 HTTP 403: a request that another site or name sent
 ├── PageOutdated               HTTP 401
 ├── KeyRefused                 HTTP 401: a program without a key
+├── KeyTaken                   HTTP 409
+├── KeysDamaged                HTTP 503
 ├── ProgramsShut               HTTP 403
 ├── PasswordRefused            HTTP 401: a guest on the local network
+├── NotForGuests               HTTP 403
 ├── QueueFull                  HTTP 429
 └── NetworkRefused             exit 1
 """
@@ -165,6 +168,9 @@ from appliance.errors.models import (
 )
 from appliance.errors.serving import (
     KeyRefused,
+    KeysDamaged,
+    KeyTaken,
+    NotForGuests,
     NotOurPage,
     PageOutdated,
     PasswordRefused,
@@ -196,6 +202,8 @@ __all__ = [
     "HaversackError",
     "IngestError",
     "KeyRefused",
+    "KeyTaken",
+    "KeysDamaged",
     "KeysUnreadable",
     "KindUnknown",
     "LibraryBusy",
@@ -226,6 +234,7 @@ __all__ = [
     "NotALibrary",
     "NotAModel",
     "NotAPack",
+    "NotForGuests",
     "NotOurPage",
     "NotThere",
     "PackAltered",

@@ -29,6 +29,18 @@ class KeyRefused(HaversackError):
     status = 401
 
 
+class KeyTaken(HaversackError):
+    """There is already a key named {name!r}. Choose another name, or remove that one first."""
+
+    status = 409
+
+
+class KeysDamaged(HaversackError):
+    """{path} holds the keys of programs, and can't be read ({detail}). Delete it, and make new ones with `haversack keys add NAME`."""
+
+    status = 503
+
+
 class ProgramsShut(HaversackError):
     """The server for programs is off. Start Haversack without --api off to let them in."""
 
@@ -39,6 +51,12 @@ class PasswordRefused(HaversackError):
     """{detail}"""
 
     status = 401
+
+
+class NotForGuests(HaversackError):
+    """Guests can ask and read. This is for whoever sits at the machine that shares its library."""
+
+    status = 403
 
 
 class QueueFull(HaversackError):

@@ -28,7 +28,8 @@ _FOLDERS = {
 """Ours, and what lies right in them."""
 _FILES = re.compile(rf"{re.escape(FILE)}(\.new)?(-journal)?|writer\.lock")
 _BESIDE = re.compile(
-    r"haversack\.toml|trusted-keys.*|newest-bundles\.json.*|pack-key\.pem.*|runtime|\.try(-\d+)?|\.DS_Store|Thumbs\.db|desktop\.ini|\._.*"
+    r"haversack\.toml|trusted-keys.*|newest-bundles\.json.*|pack-key\.pem.*|keys\.(json|lock).*|keys-used\.json.*|"
+    r"runtime|\.try(-\d+)?|\.DS_Store|Thumbs\.db|desktop\.ini|\._.*"
 )
 """What may lie there before a library does: settings, keys, what the launcher tries and unpacks, what operating systems leave."""
 
