@@ -129,8 +129,9 @@ class _Reader:
             end = _padded(tensor.offset + tensor.size, alignment)
         data = _padded(self._stream.tell(), alignment)
         for tensor in tensors:
-            if (beyond := data + tensor.offset + tensor.size - self._size) > 0:
-                raise NotAGguf(f"it is cut off: the tensor {tensor.name} ends {_size_text(beyond)} after the file does")
+            if data + tensor.offset + tensor.size > self._size:
+                missing = data + tensors[-1].offset + tensors[-1].size - self._size
+                raise NotAGguf(f"it is cut off: {_size_text(missing)} are missing, from the tensor {tensor.name} on")
         return Header(version, values, tuple(tensors), data, self._size)
 
     def _beginning(self) -> tuple[int, int, int]:

@@ -1,0 +1,295 @@
+"""A model on its way to the shelf: everything is checked before a loader sees it, and it is loaded once, in a process of its own, before it is kept.
+
+`prepare` names the steps. What it leaves in `models/` under the home is a folder whose name begins with ".adding-": `ModelShelf.add` gives it the
+model's name, and whatever ends before that is swept away by the next `prepare`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from appliance.durable import storage_error, sync, sync_folder
+from appliance.errors import BadRequest, DiskFull, GeneratorFailed, ModelTaken, NoSuchPath, NotAModel, PromptTooLong
+from appliance.licences import CONDITIONS, FREE
+from appliance.machine.look import memory_now
+from appliance.machine.weights import BUFFERS
+from appliance.machine.words import gigabytes
+from appliance.models.catalogue import GeneratorSettings
+from appliance.models.generator import Generator
+from appliance.models.gguf import Gguf, NotAGguf
+from appliance.models.parameters import NOTHING_TOLD, Parameters
+from appliance.models.protocol import Message
+from appliance.models.template import TemplateFailed
+from appliance.shelf.entries import LONGEST_TEMPLATE, ModelPart, Prepared, ShelfModel, check_name, name_of
+from appliance.shelf.joining import Found, find_parts, part_name
+from appliance.shelf.rendering import rendered
+from appliance.shelf.shelf import ModelShelf
+
+ADDING = ".adding-"
+_PIECE = 4 << 20
+_SPARE = 64 << 20
+"""Bytes that must stay free on the home's disk."""
+_TRIAL_CONTEXT = 512
+_TRIAL_SECONDS = 60.0
+_SLOWEST = 10e6
+"""Bytes a second that a stick reads at least (USB 2.0): a trial may take as long as that."""
+_LEAST_CONTEXT = 256
+_FUNCTIONS = re.compile(r"\b(llama_\w+|gguf_\w+|\w+::\w+|error loading model|llama_model_load)(:| :) ")
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """What a model of some size is given. The figures are those of bundle/catalogue.toml's models of that size."""
+
+    below: float
+    """Parameters."""
+    context: int
+    passages: int
+    tokens: int
+    max_tokens: int
+    advice: str = ""
+
+
+TIERS = (
+    Tier(0.7e9, 2048, 1, 400, 160, "A very small model: it shows how things work, and is not to be relied on."),
+    Tier(3e9, 4096, 4, 1600, 300, "A small model: read the quotes beside its words before you rely on them."),
+    Tier(6e9, 6144, 6, 2400, 400),
+    Tier(float("inf"), 8192, 8, 3600, 500),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What comes with a model beside its weights: from a Modelfile, or from nowhere."""
+
+    title: str = ""
+    system: str = ""
+    parameters: Parameters = NOTHING_TOLD
+    examples: tuple[Message, ...] = ()
+    licence: str = ""
+    """Where the file itself says none."""
+    sha256: str = ""
+    """What the weights must be; empty where nobody says."""
+    notes: tuple[str, ...] = ()
+    """Sentences about what was not taken over."""
+
+
+def _ignore(done: int, total: int) -> None:
+    pass
+
+
+def prepare(
+    path: Path,
+    shelf: ModelShelf,
+    *,
+    name: str = "",
+    wishes: Wishes | None = None,
+    threads: int = 2,
+    take: bool = False,
+    tell: Callable[[int, int], None] = _ignore,
+    cancel: threading.Event | None = None,
+) -> Prepared:
+    """Check the GGUF at `path` and copy it to the shelf's disk; `ModelShelf.add` makes it one of its models.
+
+    `name` is what it will be called, made from the file's name unless told. `take`: the files are ours and are moved, not copied, where that can be.
+    `tell` hears of bytes copied, of how many. Takes some seconds more than the copying: the model is tried.
+    Raises NotAModel with one plain reason, ModelTaken, BadRequest, NoSuchPath, DiskFull, LibraryReadOnly; then nothing is left behind.
+    """
+    wishes = wishes or Wishes()
+    found = _checked(path)
+    wanted = check_name(name) if name else name_of(wishes.title or found.stem)
+    if wanted in {model.name for model in shelf.all()} or os.path.lexists(shelf.folder / wanted):
+        raise ModelTaken(name=wanted)
+    settings = settings_of(found.gguf, path.name)
+    can_call_tools = _template(path.name, found.gguf.template)
+    sweep(shelf.folder)
+    folder = shelf.folder / f"{ADDING}{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        parts = _brought(found, folder, wanted, take, tell, cancel)
+        if wishes.sha256 and parts[0].sha256 != wishes.sha256:
+            raise NotAModel(name=path.name, detail="its sha256 is not the one that it should have: the copy is damaged")
+        if _checked(parts[0].path).gguf != found.gguf:
+            raise NotAModel(name=path.name, detail="it changed while it was copied")
+        model = _model(wanted, found, parts, settings, wishes, can_call_tools)
+        notes = _try(model, path.name, threads)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return Prepared(model, folder, (*wishes.notes, *notes))
+
+
+def sweep(folder: Path) -> None:
+    """Remove what earlier processes left half-done. Only for the process that holds the library's lock."""
+    for left in folder.glob(f"{ADDING}*") if folder.is_dir() else ():
+        if left.name.split("-")[1] != str(os.getpid()) and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def settings_of(gguf: Gguf, file_name: str) -> GeneratorSettings:
+    """What the model is given, by its size and by the context that it was made for. Raises NotAModel."""
+    if gguf.context < _LEAST_CONTEXT:
+        raise NotAModel(name=file_name, detail=f"it was made for {gguf.context} tokens of context, and at least {_LEAST_CONTEXT} are needed")
+    tier = next(tier for tier in TIERS if gguf.parameters < tier.below)
+    context = min(tier.context, gguf.context)
+    return GeneratorSettings(
+        file="",
+        family=gguf.family[:80],
+        parameters=gguf.parameters_text,
+        quantisation=gguf.quantisation,
+        context=context,
+        evidence_passages=tier.passages,
+        evidence_tokens=min(tier.tokens, context // 2),
+        temperature=0.0,
+        max_tokens=min(tier.max_tokens, context // 4),
+        advice=tier.advice,
+    )
+
+
+def licence_of(told: str) -> str:
+    """SPDX's id, or ours, for what a file says in the Hub's manner ("apache-2.0", "llama3.2"); anything else as it stands."""
+    known = {name.lower(): name for name in FREE} | {terms.hub: terms.id for terms in CONDITIONS}
+    return known.get(told.lower(), "" if told.lower() in ("other", "unknown") else told)
+
+
+def _checked(path: Path) -> Found:
+    try:
+        if not path.is_file():
+            raise NoSuchPath(path=str(path))
+        found = find_parts(path)
+    except NotAGguf as error:
+        raise NotAModel(name=path.name, detail=error) from error
+    except OSError as error:
+        raise NotAModel(name=path.name, detail=f"it can't be read ({error.strerror or error})") from error
+    if found.gguf.unfit:
+        raise NotAModel(name=path.name, detail=found.gguf.unfit)
+    return found
+
+
+def _template(file_name: str, template: str) -> bool:
+    """Whether it takes tools. Raises NotAModel where it can't be used."""
+    if len(template) > LONGEST_TEMPLATE:
+        raise NotAModel(name=file_name, detail=f"its chat template has {len(template)} characters, more than {LONGEST_TEMPLATE}")
+    try:
+        return rendered(template).can_call_tools
+    except TemplateFailed as error:
+        raise NotAModel(name=file_name, detail=error) from error
+
+
+def _brought(
+    found: Found, folder: Path, name: str, take: bool, tell: Callable[[int, int], None], cancel: threading.Event | None
+) -> tuple[ModelPart, ...]:
+    """The files under the names that they will have, synced, with their hashes."""
+    count = len(found.files)
+    total = sum(file.stat().st_size for file in found.files)
+    try:
+        folder.mkdir(parents=True)
+        parts: list[ModelPart] = []
+        done = 0
+        for number, file in enumerate(found.files, 1):
+            target = folder / (part_name(name, number, count) if count > 1 else f"{name}.gguf")
+            moved = take and _moved(file, target)
+            if not moved and shutil.disk_usage(folder).free < total - done + _SPARE:
+                raise DiskFull(path=folder.parent)
+            digest = _copied(target if moved else file, None if moved else target, partial(_told, tell, done, total), cancel)
+            size = target.stat().st_size
+            done += size
+            parts.append(ModelPart(target, size, digest))
+        sync_folder(folder)
+    except OSError as error:
+        raise storage_error(error, folder.parent) from error
+    return tuple(parts)
+
+
+def _told(tell: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    tell(before + done, total)
+
+
+def _moved(source: Path, target: Path) -> bool:
+    try:
+        os.rename(source, target)
+    except OSError:  # another disk
+        return False
+    return True
+
+
+def _copied(source: Path, target: Path | None, tell: Callable[[int], None], cancel: threading.Event | None) -> str:
+    """The sha256 of `source`, which is written to `target` on the way. Raises OSError, BadRequest when `cancel` is set."""
+    digest, done = hashlib.sha256(), 0
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(source.open("rb"))
+        out = stack.enter_context(target.open("xb")) if target else None
+        while piece := stream.read(_PIECE):
+            if cancel is not None and cancel.is_set():
+                raise BadRequest(detail="Adding the model was stopped; nothing of it was kept.")
+            digest.update(piece)
+            if out:
+                out.write(piece)
+            done += len(piece)
+            tell(done)
+        if out:
+            out.flush()
+            sync(out.fileno())
+    return digest.hexdigest()
+
+
+def _try(model: ShelfModel, file_name: str, threads: int) -> tuple[str, ...]:
+    """Load it and have it write one token, in a child process. Returns a sentence where it wasn't tried. Raises NotAModel."""
+    available = memory_now().available
+    if available is not None and model.size + BUFFERS > available:
+        return (f"It was not tried: it has {gigabytes(model.size)}, and {gigabytes(available)} of memory are free now.",)
+    generator = Generator(model.title, model.file, replace(model.settings, context=_TRIAL_CONTEXT), threads)
+    refusal: list[str] = []
+
+    def load() -> None:
+        try:
+            generator.start()
+        except (GeneratorFailed, PromptTooLong) as error:
+            refusal.append(str(error.details.get("detail", error)))
+
+    seconds = _TRIAL_SECONDS + model.size / _SLOWEST
+    thread = threading.Thread(target=load, name="trial", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    late = thread.is_alive()
+    generator.close()  # a child that does anything else than answer is ended here
+    if late or refusal:
+        raise NotAModel(name=file_name, detail=f"it does nothing for {seconds:.0f} s" if late else _plain(refusal[0]))
+    return ()
+
+
+def _plain(detail: str) -> str:
+    """llama.cpp's reason in one line, without the names of its functions."""
+    line = " ".join(detail.split())
+    return f"llama.cpp refuses it ({_FUNCTIONS.sub('', line)[:300]})"
+
+
+def _model(name: str, found: Found, parts: Sequence[ModelPart], settings: GeneratorSettings, wishes: Wishes, can_call_tools: bool) -> ShelfModel:
+    gguf = found.gguf
+    return ShelfModel(
+        name=name,
+        title=wishes.title or gguf.name or found.stem,
+        origin="added",
+        files=tuple(parts),
+        settings=replace(settings, file=parts[0].path.name),
+        licence=licence_of(gguf.licence) or wishes.licence,
+        architecture=gguf.architecture,
+        trained_context=gguf.context,
+        kv_width=gguf.kv_width,
+        template=gguf.template,
+        can_call_tools=can_call_tools,
+        system=wishes.system,
+        parameters=wishes.parameters,
+        examples=wishes.examples,
+        added=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
