@@ -210,6 +210,8 @@ class Answer:
     """Those that were told for this answer, by name."""
     energy: Energy | None = None
     """None where the model was not called, or nothing is known."""
+    reused_tokens: int = 0
+    """Tokens of the prompt that the model had in memory already, and did not read again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class Draft:
     energy: Energy | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    reused_tokens: int = 0
     writing: float | None = None
     """Milliseconds that the model spent on writing."""
     _first_token: float | None = None
@@ -56,6 +57,7 @@ class Draft:
     def count(self, done: Done) -> None:
         self.prompt_tokens += done.prompt_tokens
         self.completion_tokens += done.completion_tokens
+        self.reused_tokens += done.reused_tokens
         self.writing = (self.writing or 0.0) + done.writing_ms
         self.stopped = self.stopped or done.reason == "cancelled"
         if done.reason == "length":
@@ -84,6 +86,7 @@ class Draft:
             timings=self._timings(),
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,
+            reused_tokens=self.reused_tokens,
             stopped=self.stopped,
             note=self.note,
             parameters=self.parameters,

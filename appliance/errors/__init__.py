@@ -13,6 +13,7 @@ HaversackError
 │   ├── NoSuchCollection
 │   ├── NoSuchDocument
 │   ├── NoSuchConversation
+│   ├── NoSuchComparison
 │   ├── NoSuchPath
 │   ├── NoSuchPack
 │   ├── NoSuchModel
@@ -95,6 +96,7 @@ from appliance.errors.base import (
     HaversackError,
     NetworkRefused,
     NoSuchCollection,
+    NoSuchComparison,
     NoSuchConversation,
     NoSuchDocument,
     NoSuchKey,
@@ -223,6 +225,7 @@ __all__ = [
     "NetworkRefused",
     "NoPlace",
     "NoSuchCollection",
+    "NoSuchComparison",
     "NoSuchConversation",
     "NoSuchDocument",
     "NoSuchKey",

@@ -67,6 +67,10 @@ class NoSuchConversation(NotThere):
     """This conversation is not in the library any more. Start a new one."""
 
 
+class NoSuchComparison(NotThere):
+    """This comparison is not in the library any more. Make a new one."""
+
+
 class NoSuchPath(NotThere):
     """There is no file or folder {path!r}. Check the name and try again."""
 
