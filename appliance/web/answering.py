@@ -6,6 +6,7 @@ import queue
 import secrets
 import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from appliance.documents import Answer, AnswerEvent, Finished
@@ -56,12 +57,19 @@ class Answering:
             finally:
                 sent.put(None)
 
-        self._running[key] = cancel
         thread = threading.Thread(target=work, name="answer", daemon=True)
-        try:
+        with self.counted(cancel, key):
             thread.start()
             yield server_sent("started", {"key": key})
             yield from _pass_on(sent, gone)
+
+    @contextmanager
+    def counted(self, cancel: threading.Event, key: str = "") -> Iterator[None]:
+        """What runs inside counts among what is being answered: `stop` and `stop_all` set its event, and so does its end."""
+        key = key or secrets.token_urlsafe(12)
+        self._running[key] = cancel
+        try:
+            yield
         finally:
             cancel.set()
             self._running.pop(key, None)
