@@ -198,6 +198,18 @@ class Database(Connections):
             raise LibraryTooNew(path=self.path, found=found, known=FORMAT)
 
 
+def has_table(connection: Connection, name: str) -> bool:
+    """Whether there is a table of that name: libraries of older versions lack those that came later."""
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone() is not None
+
+
+def make_tables(connection: Connection, statements: str) -> None:
+    """`CREATE … IF NOT EXISTS` one by one inside the caller's transaction, which `executescript` would end."""
+    for statement in statements.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+
+
 def _create(path: Path) -> None:
     """A new, empty library under `path`, whole or not at all."""
     beside = path.with_name(FILE + ".new")

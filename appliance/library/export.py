@@ -35,15 +35,15 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def markdown(conversation: Conversation, answers: Sequence[Answer]) -> str:
     """The conversation in CommonMark. Signs of the texts are escaped: none of them becomes a heading, a link or an image."""
-    parts = [f"# {_plain(conversation.title or 'Conversation')}", f"{_plain(_when(conversation))}"]
+    parts = [f"# {plain(conversation.title or 'Conversation')}", f"{plain(_when(conversation))}"]
     for answer in answers:
-        parts += [f"## {_plain(answer.question)}", *(_plain(line) for line in answer.answer.splitlines() if line.strip())]
-        parts += [f"*{UNSUPPORTED}:* {_plain(sentence.text)}" for sentence in answer.sentences if not sentence.supported]
+        parts += [f"## {plain(answer.question)}", *(plain(line) for line in answer.answer.splitlines() if line.strip())]
+        parts += [f"*{UNSUPPORTED}:* {plain(sentence.text)}" for sentence in answer.sentences if not sentence.supported]
         if answer.note:
-            parts.append(f"*{_plain(answer.note)}*")
+            parts.append(f"*{plain(answer.note)}*")
         for citation in answer.citations:
-            quote = "\n".join(f"> {_plain(line)}" for line in citation.quote.splitlines() or [""])
-            parts.append(f"**\\[{citation.marker}\\] {_plain(_source(citation))}**\n\n{quote}")
+            quote = "\n".join(f"> {plain(line)}" for line in citation.quote.splitlines() or [""])
+            parts.append(f"**\\[{citation.marker}\\] {plain(_source(citation))}**\n\n{quote}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -85,7 +85,7 @@ def _when(conversation: Conversation) -> str:
     return f"Haversack, {conversation.created[:10]}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """One line of CommonMark that shows exactly `text`."""
     line = _MARKDOWN_SIGNS.sub(r"\\\1", " ".join(text.split()))
     return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", line)

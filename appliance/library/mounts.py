@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appliance.library import indexing
-from appliance.library.database import Connection, Database
+from appliance.library.database import Connection, Database, has_table
 from appliance.library.reading import Reader
 from appliance.library.schema import PACKS_TABLE, seal
 
@@ -29,7 +29,7 @@ class Remembered:
 def remembered(library: Reader) -> tuple[Remembered, ...]:
     """Every pack that was ever opened here, the first first."""
     with library.database.reading() as connection:
-        if not _known(connection):
+        if not has_table(connection, "packs"):
             return ()
         query = """SELECT p.collection_id, c.name, p.identity, p.title, p.signer, p.path, p.open
           FROM packs p JOIN collections c ON c.id = p.collection_id ORDER BY p.collection_id"""
@@ -59,9 +59,9 @@ def set_open(database: Database, collection_id: int, *, is_open: bool) -> None:
 
 
 def retire(database: Database, collection_id: int) -> None:
-    """A newer edition takes the pack's place: its name becomes free, and its conversations stay; without any it is forgotten."""
+    """A newer edition takes the pack's place: its name becomes free, and what was asked about it stays; where nothing was, it is forgotten."""
     with database.writing() as connection:
-        if connection.execute("SELECT 1 FROM conversations WHERE collection_id = ?", (collection_id,)).fetchone():
+        if _asked(connection, collection_id):
             (name,) = connection.execute("SELECT name FROM collections WHERE id = ?", (collection_id,)).fetchone()
             name = _free(connection, f"{name} (older)")
             connection.execute("UPDATE collections SET name = ?, seal = ? WHERE id = ?", (name, seal(name), collection_id))
@@ -71,8 +71,9 @@ def retire(database: Database, collection_id: int) -> None:
             connection.execute(f"DROP TABLE IF EXISTS keywords_{collection_id:d}")
 
 
-def _known(connection: Connection) -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'packs'").fetchone() is not None
+def _asked(connection: Connection, collection_id: int) -> bool:
+    tables = [table for table in ("conversations", "comparisons") if has_table(connection, table)]
+    return any(connection.execute(f"SELECT 1 FROM {table} WHERE collection_id = ?", (collection_id,)).fetchone() for table in tables)
 
 
 def _free(connection: Connection, name: str) -> str:

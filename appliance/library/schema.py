@@ -98,6 +98,34 @@ CREATE TABLE IF NOT EXISTS packs (
 )"""
 """Packs that were opened in this library, each an empty collection of its own. Made with the first: libraries of older versions have none."""
 
+PREFERENCES_TABLES = """
+CREATE TABLE IF NOT EXISTS collection_preferences (
+  id INTEGER PRIMARY KEY REFERENCES collections(id) ON DELETE CASCADE, model TEXT NOT NULL, parameters TEXT NOT NULL, seal INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS conversation_preferences (
+  id INTEGER PRIMARY KEY REFERENCES conversations(id) ON DELETE CASCADE, model TEXT NOT NULL, parameters TEXT NOT NULL, seal INTEGER NOT NULL
+);
+"""
+"""The model and the parameters of a collection or a conversation. Made with the first: libraries of older versions have none."""
+
+COMPARISONS_TABLES = """
+CREATE TABLE IF NOT EXISTS comparisons (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
+  question TEXT NOT NULL, created TEXT NOT NULL, data TEXT NOT NULL, vote INTEGER, seal INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS comparisons_by_collection ON comparisons(collection_id);
+
+-- As turn_documents: deleting a document takes its quotes out of the comparisons too.
+CREATE TABLE IF NOT EXISTS comparison_documents (
+  comparison_id INTEGER NOT NULL REFERENCES comparisons(id) ON DELETE CASCADE,
+  document_id INTEGER NOT NULL, document TEXT NOT NULL,
+  PRIMARY KEY (comparison_id, document_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS comparison_documents_by_document ON comparison_documents(document_id);
+"""
+"""One question to several models, with their answers. Made with the first: libraries of older versions have none."""
+
 PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
@@ -131,3 +159,11 @@ def create_keywords(collection_id: int) -> str:
 def seal(*values: object) -> int:
     """A checksum of a row: SQLite has none, and a flipped bit in a text must never be shown as the document's words."""
     return crc32("\x1f".join(map(str, values)).encode("utf-8", "surrogatepass"))
+
+CONSUMPTION_TABLE = """
+CREATE TABLE IF NOT EXISTS consumption (
+  date TEXT NOT NULL, kind TEXT NOT NULL, method TEXT NOT NULL, count INTEGER NOT NULL,
+  joules REAL NOT NULL, seconds REAL NOT NULL, uncertain REAL NOT NULL,
+  PRIMARY KEY (date, kind, method)
+) WITHOUT ROWID"""
+"""What answering and reading took, summed up by day. `uncertain`: joules that it may be more or less."""

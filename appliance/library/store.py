@@ -115,7 +115,7 @@ class Library(Reader):
             connection.execute("UPDATE collections SET name = ?, seal = ? WHERE id = ?", (new, seal(new), collection.id))
 
     def remove_collection(self, name: str) -> None:
-        """Remove it with its documents and the conversations about it. Raises NoSuchCollection."""
+        """Remove it with its documents and what was asked about it. Raises NoSuchCollection."""
         collection = self.collection(name)
         self._changes(collection.id)
         with self._changing() as (connection, released):
@@ -178,7 +178,7 @@ class Library(Reader):
             touch(connection, collection_id)
 
     def remove_document(self, document_id: int) -> None:
-        """Delete a document's text, words, vectors and original from the disk, and its quotes from the conversations. Raises NoSuchDocument."""
+        """Delete a document's text, words, vectors and original from the disk, and its quotes from what was answered. Raises NoSuchDocument."""
         with self._changing() as (connection, released):
             # Not through `document`, which refuses an entry that was changed on the disk: removing it is the way out.
             entry = connection.execute("SELECT collection_id, name FROM documents WHERE id = ?", (document_id,)).fetchone()
@@ -188,6 +188,7 @@ class Library(Reader):
             self._drop_index(collection_id)
             released |= _originals(connection, "WHERE id = ?", document_id)
             writing.forget_in_conversations(connection, collection_id, document_id, name)
+            writing.forget_in_comparisons(connection, collection_id, document_id, name)
             writing.remove(connection, collection_id, document_id)
             connection.execute("DELETE FROM failures WHERE collection_id = ? AND name = ?", (collection_id, name))
             touch(connection, collection_id)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from appliance.documents import Conversion, Passage
 from appliance.library import indexing
-from appliance.library.database import Connection
+from appliance.library.database import Connection, has_table
 from appliance.library.schema import seal
 
 FORGOTTEN = "This answer quoted a document that was deleted from the library, and was deleted with it."
@@ -106,3 +106,23 @@ def forget_in_conversations(connection: Connection, collection_id: int, document
         row = (question, searched_for, FORGOTTEN, "")
         connection.execute("UPDATE turns SET answer = ?, data = '', seal = ? WHERE id = ?", (FORGOTTEN, seal(*row), turn_id))
         connection.execute("DELETE FROM turn_documents WHERE turn_id = ?", (turn_id,))
+
+
+def forget_in_comparisons(connection: Connection, collection_id: int, document_id: int, name: str) -> None:
+    """As in the conversations: the answers go, the figures stay. They are the models', and hold nothing of the text."""
+    if not has_table(connection, "comparisons"):
+        return
+    query = """
+      SELECT DISTINCT c.id, c.question, c.data, c.vote FROM comparisons c JOIN comparison_documents s ON s.comparison_id = c.id
+      WHERE s.document_id = ? OR (s.document = ? AND c.collection_id = ?)"""
+    for comparison_id, question, data, vote in connection.execute(query, (document_id, name, collection_id)).fetchall():
+        try:
+            kept = json.loads(data)
+            for result in kept["results"]:
+                result["answer"] = None
+            row = (question, json.dumps({**kept, "note": FORGOTTEN}), vote)
+        except (ValueError, KeyError, TypeError):  # changed on the disk: nothing of it can be kept
+            connection.execute("DELETE FROM comparisons WHERE id = ?", (comparison_id,))
+            continue
+        connection.execute("UPDATE comparisons SET data = ?, seal = ? WHERE id = ?", (row[1], seal(*row), comparison_id))
+        connection.execute("DELETE FROM comparison_documents WHERE comparison_id = ?", (comparison_id,))
