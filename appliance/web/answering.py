@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from appliance.documents import Answer, AnswerEvent, Finished
 from appliance.library.conversations import Conversation
@@ -20,6 +21,9 @@ _HEARTBEAT = 8
 
 Events = Callable[[threading.Event], Iterator[AnswerEvent]]
 """Begins to answer; stops soon after the event is set. The last event is Finished."""
+Told = tuple[str, Any]
+"""An event's name, and what goes with it."""
+Explain = Callable[[Exception], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +41,29 @@ class Answering:
         self._running: dict[str, threading.Event] = {}
 
     def stream(
-        self, events: Events, keep: Callable[[Answer], Conversation], explain: Callable[[Exception], dict[str, str]], gone: Callable[[], bool]
+        self, events: Events, keep: Callable[[Answer], Conversation], explain: Explain, gone: Callable[[], bool]
     ) -> Generator[bytes, None, None]:
-        """Server-sent events: `started` with a key for `stop`, one for each AnswerEvent, `kept` or `error` at the end.
+        """Server-sent events: `started` with a key for `stop`, one for each AnswerEvent, `kept` or `error` at the end."""
 
-        Stops the work where `gone` or where the iterator is closed; what was written until then is kept.
+        def told(cancel: threading.Event) -> Iterator[Told]:
+            for event in events(cancel):
+                yield ("kept", Kept(event.answer, keep(event.answer))) if isinstance(event, Finished) else (event_name(event), event)
+
+        return self.run(told, explain, gone)
+
+    def run(
+        self, told: Callable[[threading.Event], Iterator[Told]], explain: Explain, gone: Callable[[], bool], **started: Any
+    ) -> Generator[bytes, None, None]:
+        """Server-sent events of any work: `started` with a key for `stop` and what else is known, then what is `told`, `error` where it fails.
+
+        Stops the work where `gone` or where the iterator is closed; what was done until then is the work's to keep.
         """
         key, cancel, sent = secrets.token_urlsafe(12), threading.Event(), queue.SimpleQueue[bytes | None]()
 
         def work() -> None:
             try:
-                for event in events(cancel):
-                    if isinstance(event, Finished):
-                        sent.put(server_sent("kept", Kept(event.answer, keep(event.answer))))
-                    else:
-                        sent.put(server_sent(event_name(event), event))
+                for name, value in told(cancel):
+                    sent.put(server_sent(name, value))
             except Exception as error:  # the stream has begun: an error is an event of it
                 sent.put(server_sent("error", explain(error)))
             finally:
@@ -60,7 +72,7 @@ class Answering:
         thread = threading.Thread(target=work, name="answer", daemon=True)
         with self.counted(cancel, key):
             thread.start()
-            yield server_sent("started", {"key": key})
+            yield server_sent("started", {"key": key, **started})
             yield from _pass_on(sent, gone)
 
     @contextmanager
