@@ -50,6 +50,7 @@ class Generator:
         self.name = name
         self.settings = settings
         self.own = own
+        self.note = ""
         self._file = file
         self._threads = threads
         self._verify = verify

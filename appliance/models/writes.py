@@ -14,10 +14,16 @@ from appliance.models.protocol import GeneratorEvent, Message, Prompt
 class Writes(Protocol):
     """See `Generator` for what each does and raises."""
 
-    name: str
-    settings: GeneratorSettings
     own: Parameters
     """What the model came with: it holds where a question says nothing."""
+    note: str
+    """One sentence that an answer of it must carry ("" mostly): it stands in for a base camp that fails."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def settings(self) -> GeneratorSettings: ...
 
     @property
     def ready(self) -> bool: ...

@@ -1,0 +1,53 @@
+"""Which language model writes: the base camp's, and where that fails, the one on this machine with a sentence that says so."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from appliance.basecamp.link import Link
+from appliance.basecamp.writer import RemoteWriter
+from appliance.errors import BaseCampFailed
+from appliance.models.parameters import NOTHING_TOLD, Parameters
+from appliance.models.writes import Writes
+
+NAME = "basecamp"
+"""By which it is chosen where models have names; no model of the shelf is asked under it."""
+
+
+class ChoosesModel(Protocol):
+    """The shelf's `Loaded.generator`. What it gives is one question's own: its `note` can be set."""
+
+    def __call__(self, name: str = "", *, purpose: str = "answering", parameters: Parameters = NOTHING_TOLD) -> Writes: ...
+
+
+class Camp:
+    """Chooses as the shelf does, with the base camp first. Safe from many threads."""
+
+    def __init__(self, link: Link, local: ChoosesModel) -> None:
+        self.writer = RemoteWriter(link)
+        self._local = local
+
+    def generator(self, name: str = "", *, purpose: str = "answering", parameters: Parameters = NOTHING_TOLD) -> Writes:
+        """The base camp's model, unless another is named: to be asked, or the local one with a note while the base camp fails.
+
+        A question is completed here, always: that waits for no network. Raises what the shelf raises.
+        """
+        if name not in ("", NAME) or purpose == "rewriting":
+            return self._local(name, purpose=purpose, parameters=parameters)
+        try:
+            self.writer.start()
+            return self.writer
+        except BaseCampFailed as error:
+            local = self._local("", purpose=purpose, parameters=parameters)
+            local.note = f"{error} {local.name} on this machine answered instead."
+            return local
+
+    @property
+    def sentence(self) -> str:
+        """How it is with the base camp's model, for the page."""
+        failure = self.writer.breaker.last
+        if failure is not None:
+            return f"{failure} The model on this machine answers; the base camp is tried again in a while."
+        if self.writer.ready:
+            return f"{self.writer.name} answers."
+        return f"{self.writer.place.shown} is asked with the first question."

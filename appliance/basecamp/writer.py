@@ -1,0 +1,220 @@
+"""The base camp's language model, as the appliance asks any: it implements `Writes`."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from appliance.basecamp.breaker import Breaker
+from appliance.basecamp.link import Link, Replies
+from appliance.errors import BaseCampFailed, ModelUnable, PromptTooLong
+from appliance.models.catalogue import GeneratorSettings
+from appliance.models.parameters import NOTHING_TOLD, Parameters
+from appliance.models.protocol import Done, GeneratorEvent, Message, Piece, Prompt, Waiting, pack
+from appliance.models.stops import StopFilter
+from appliance.models.turns import Turns
+
+_GLANCE = 0.05
+_PASSAGES = 6
+_EVIDENCE_TOKENS, _ANSWER_TOKENS = 1600, 400
+"""At most, and not more than half and an eighth of the context."""
+_SAMPLED = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "presence_penalty", "frequency_penalty", "seed")
+COUNTED = {
+    "exact": "It counts tokens itself.",
+    "text": "It counts the tokens of texts; what its template adds is estimated.",
+    "estimate": "It can't count tokens beforehand: they are estimated, rather too many than too few.",
+}
+
+
+class RemoteWriter:
+    """Safe from several threads: questions are answered one at a time, clients in rotation, as here (llama_cpp.server breaks an answer off
+    where another is asked for). What the base camp's machine does with other people's questions is its own affair."""
+
+    own = NOTHING_TOLD
+    pid: int | None = None
+    resident_bytes = 0
+    variant = ""
+    can_call_tools = False
+    """An engine gives calls back taken apart, and what asks here takes them out of the text itself."""
+    note = ""
+
+    def __init__(self, link: Link, breaker: Breaker | None = None) -> None:
+        assert link.llm is not None
+        self.place = link.llm
+        self.breaker = breaker or Breaker()
+        self._link = link
+        self._turns = Turns()
+        self._numbers = itertools.count(1)
+        self._describing = threading.Lock()
+        self._described: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The model and where it is: "qwen3-8b at basecamp:8080"."""
+        model = self._described["name"].replace("\\", "/").rsplit("/", 1)[-1] if self._described else "the language model"
+        return f"{model} at {self.place.shown}"
+
+    @property
+    def settings(self) -> GeneratorSettings:
+        """What is known of the model; what the engine doesn't tell is empty, or a cautious figure that `advice` names."""
+        told = self._described or {"context": 4096, "told": False, "counts": "estimate"}
+        context = told["context"]
+        sentences = [f"It runs at {self.place.shown}; how good it is, is not known here.", COUNTED[told["counts"]]]
+        if not told["told"]:
+            sentences.append(f"It doesn't tell its context: {context} tokens are taken.")
+        return GeneratorSettings(
+            file="",
+            family="",
+            parameters=told.get("parameters", ""),
+            quantisation=told.get("quantisation", ""),
+            context=context,
+            evidence_passages=_PASSAGES,
+            evidence_tokens=min(_EVIDENCE_TOKENS, context // 2),
+            temperature=0.0,
+            max_tokens=min(_ANSWER_TOKENS, context // 8),
+            advice=" ".join(sentences),
+        )
+
+    @property
+    def ready(self) -> bool:
+        return self._described is not None and not self.breaker.open
+
+    @property
+    def waiting(self) -> int:
+        return len(self._turns)
+
+    @property
+    def waiters(self) -> tuple[tuple[str, int], ...]:
+        return self._turns.waiting()
+
+    def start(self, beginning: Sequence[Message] = ()) -> None:
+        """Ask the engine who it is, where that is not known. After a failure it is left alone for a while: then this raises at once.
+
+        Raises BaseCampFailed.
+        """
+        with self._describing:
+            self._refuse_while_open()
+            if self._described is None:
+                self._described = self._answer({"do": "describe", "model": self._link.model}, 3)
+
+    def prompt_tokens(self, messages: Sequence[Message]) -> int:
+        return self.count_tokens([messages])[0]
+
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        """By the engine where it can, else rather too many: `settings.advice` says which. Raises BaseCampFailed."""
+        self.start()
+        counts = self._answer({"do": "count", "prompts": [pack(prompt) for prompt in prompts]}, 2 + len(prompts))["counts"]
+        return [int(count) for count in counts]
+
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        max_tokens: int,
+        cancel: threading.Event,
+        stop: Sequence[str] = (),
+        parameters: Parameters = NOTHING_TOLD,
+        schema: Mapping[str, Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
+        client: str = "page",
+    ) -> Iterator[GeneratorEvent]:
+        """As `Generator.generate`, but for Reading, which engines don't tell. `context` and `threads` are the base camp's own affair.
+
+        Raises BaseCampFailed: where nothing was written yet, whoever asked may ask another model; else what was written stays, and the
+        sentence says that it ends there. Raises PromptTooLong, ModelUnable.
+        """
+        if tools:
+            raise ModelUnable(name=self.name, detail="tools are not passed on to a base camp")
+        self.start()
+        number = next(self._numbers)
+        self._turns.join(number, client)
+        try:
+            for ahead in self._turns.until(number, cancel):
+                yield Waiting(ahead)
+            if cancel.is_set():
+                yield Done(0, 0, 0, "cancelled")
+                return
+            self._refuse_while_open()  # it may have failed those who were before
+            if max_tokens < 1:
+                yield Done(0, 0, 0, "length")
+                return
+            yield from self._write(prompt, max_tokens, cancel, stop, parameters, schema)
+        finally:
+            self._turns.leave(number)
+
+    def close(self) -> None:
+        """The link is closed by whoever opened it."""
+
+    def _write(
+        self, prompt: Prompt, max_tokens: int, cancel: threading.Event, stop: Sequence[str], parameters: Parameters, schema: Mapping[str, Any] | None
+    ) -> Iterator[GeneratorEvent]:
+        told = parameters.over(Parameters(temperature=self.settings.temperature)).told()
+        number, replies = self._link.ask(
+            {
+                "do": "write",
+                "prompt": pack(prompt),
+                "max_tokens": max_tokens,
+                "stop": list(stop),
+                "sampling": {name: told[name] for name in _SAMPLED if name in told},
+                "schema": schema,
+            }
+        )
+        stops, began, written = StopFilter(list(stop)), False, 0
+        try:
+            while True:
+                reply = self._next(replies, cancel)
+                if reply is None:
+                    yield Done(0, written, 0, "cancelled")
+                    return
+                match reply["is"]:
+                    case "piece":
+                        written += 1
+                        if text := stops.add(reply["text"]):
+                            began = True
+                            yield Piece(text)
+                        if stops.found:
+                            yield Done(0, written, 0, "end")
+                            return
+                    case "done":
+                        if text := stops.rest():
+                            yield Piece(text)
+                        self.breaker.worked()
+                        counts = (reply["prompt_tokens"], reply["completion_tokens"], reply["reused_tokens"])
+                        yield Done(*counts, reply["reason"], reply["reading_ms"], reply["writing_ms"])
+                        return
+                    case "too_long":
+                        raise PromptTooLong(tokens=reply["tokens"] or "too many", limit=reply["limit"] or self.settings.context)
+                    case _:
+                        raise self._failed(reply["detail"] + (": what it wrote until then stays" if began else ""))
+        finally:
+            self._link.forget(number)  # closes its connection, where it still runs
+
+    def _next(self, replies: Replies, cancel: threading.Event) -> dict[str, Any] | None:
+        """The next reply; None where it was cancelled. The broker watches the time."""
+        while not cancel.is_set():
+            try:
+                return replies.get(timeout=_GLANCE)
+            except queue.Empty:
+                continue
+        return None
+
+    def _answer(self, request: Mapping[str, Any], requests: int) -> dict[str, Any]:
+        """`requests`: how many of HTTP it can take at most."""
+        limits = self._link.limits
+        try:
+            return self._link.answer(request, limits.connect + requests * limits.short, self.place)
+        except BaseCampFailed as error:
+            raise self._failed(str(error.details["detail"])) from error
+
+    def _failed(self, detail: str) -> BaseCampFailed:
+        self._described = None  # it may be another engine when it is there again
+        error = BaseCampFailed(address=self.place.shown, detail=detail)
+        self.breaker.failed(error)
+        return error
+
+    def _refuse_while_open(self) -> None:
+        if (error := self.breaker.open) is not None:
+            raise error
