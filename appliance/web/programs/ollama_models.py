@@ -1,0 +1,133 @@
+"""GET /api/tags, /api/ps and /api/version, POST /api/show: which models there are, in Ollama's shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+
+from appliance import __version__
+from appliance.errors import BadRequest
+from appliance.manifest import Model
+from appliance.runtime import Appliance
+from appliance.shelf.entries import ShelfModel
+from appliance.web.programs.naming import LATEST, Named, find, listed
+from appliance.web.programs.ollama_reading import now
+from appliance.web.programs.openai_models import capabilities, created
+from appliance.web.programs.reading import body
+
+
+def routes(appliance: Appliance) -> Blueprint:
+    blueprint = Blueprint("ollama_models", __name__)
+
+    @blueprint.get("/tags")
+    def tags() -> dict[str, Any]:
+        return {"models": [_listed(appliance, named) for named in listed(appliance)]}
+
+    @blueprint.post("/show")
+    def show() -> dict[str, Any]:
+        fields = body()
+        name = fields.text("model", "") or fields.text("name", "")
+        if not name:
+            raise BadRequest(detail="model is required", param="model")
+        fields.flag("verbose")
+        return _shown(appliance, find(appliance, name))
+
+    @blueprint.get("/ps")
+    def running() -> dict[str, Any]:
+        states = appliance.loaded.states()
+        models = {named.name: named for named in listed(appliance) if named.model and not named.collection}
+        loaded = [(models[name], state) for name, state in states.items() if name in models and state.resident_bytes]
+        # A model stays until its memory is wanted: no time can be told, so it is now.
+        return {
+            "models": [
+                {**_listed(appliance, named), "size": state.resident_bytes, "size_vram": 0, "context_length": state.context, "expires_at": now()}
+                for named, state in loaded
+            ]
+        }
+
+    @blueprint.get("/version")
+    def version() -> dict[str, Any]:
+        return {"version": __version__}
+
+    return blueprint
+
+
+def _listed(appliance: Appliance, named: Named) -> dict[str, Any]:
+    size, digest = _file(appliance, named)
+    name = f"{named.name}{LATEST}"
+    modified = created(appliance, named).isoformat().replace("+00:00", "Z")
+    return {"name": name, "model": name, "modified_at": modified, "size": size, "digest": digest, "details": _details(named)}
+
+
+def _file(appliance: Appliance, named: Named) -> tuple[int, str]:
+    """Bytes of the model's files, and the sha256 of the one that is opened first."""
+    if named.model is not None:
+        return named.model.size, named.model.sha256
+    model = _embedder(named)
+    files = [file for file in appliance.manifest.files if file.path.startswith(f"{model.folder}/")]
+    first = next((file.sha256 for file in files if file.path == f"{model.folder}/{model.settings['file']}"), "")
+    return sum(file.size for file in files), first
+
+
+def _embedder(named: Named) -> Model:
+    assert named.embedder is not None
+    return named.embedder
+
+
+def _details(named: Named) -> dict[str, Any]:
+    if named.model is not None:
+        settings = named.model.settings
+        family, size, quantisation, form = settings.family, settings.parameters, settings.quantisation, "gguf"
+    else:
+        told = _embedder(named).settings
+        family, size, quantisation, form = str(told.get("family", "")), str(told.get("parameters", "")), str(told.get("quantisation", "")), "onnx"
+    return {
+        "parent_model": named.model.name if named.model and named.collection else "",
+        "format": form,
+        "family": family,
+        "families": [family] if family else [],
+        "parameter_size": size,
+        "quantization_level": quantisation,
+    }
+
+
+def _shown(appliance: Appliance, named: Named) -> dict[str, Any]:
+    common = {
+        "details": _details(named),
+        "capabilities": capabilities(named),
+        "modified_at": created(appliance, named).isoformat().replace("+00:00", "Z"),
+    }
+    model = named.model
+    if model is None:
+        embedder = _embedder(named)
+        told = {
+            "general.architecture": "bert",
+            "bert.context_length": embedder.settings["max_tokens"],
+            "bert.embedding_length": embedder.settings["dimensions"],
+        }
+        return {
+            "modelfile": "",
+            "parameters": "",
+            "template": "",
+            "license": embedder.licence,
+            "model_info": {"general.architecture": "embedder", **told},
+            **common,
+        }
+    return {
+        "modelfile": _modelfile(model),
+        "parameters": "\n".join(f"{name} {value}" for name, value in model.parameters.told().items()),
+        "template": model.template,
+        "system": model.system,
+        "license": model.licence,
+        "model_info": {
+            "general.architecture": model.architecture,
+            "general.basename": model.title,
+            f"{model.architecture}.context_length": model.trained_context or model.settings.context,
+        },
+        **common,
+    }
+
+
+def _modelfile(model: ShelfModel) -> str:
+    return f"FROM {model.file.name}\n"
