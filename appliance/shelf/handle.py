@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from appliance.errors import GeneratorFailed
@@ -36,6 +37,7 @@ class Handle:
         self.name = model.title
         self.settings = settings
         self.own = own_parameters(model)
+        self.note = ""
         self.context = context
         self.threads = threads
 
@@ -105,18 +107,18 @@ class Handle:
         ticket = self._loaded.join()
         try:
             told = 0
-            while (slot := self._loaded.take(self, ticket, _GLANCE)) is None:
-                if cancel.is_set():
-                    yield Done(0, 0, 0, "cancelled")
-                    return
+            while (slot := self._loaded.take(self, ticket, _GLANCE)) is None and not cancel.is_set():
                 ahead = self._loaded.ahead(ticket)
                 if ahead != told:
                     told = ahead
                     yield Waiting(ahead)
         finally:
             self._loaded.leave(ticket)
+        if slot is None:
+            yield Done(0, 0, 0, "cancelled")
+            return
         with self._using(slot) as generator:
-            yield from generator.generate(
+            events = generator.generate(
                 prompt,
                 max_tokens=max_tokens,
                 cancel=cancel,
@@ -126,6 +128,11 @@ class Handle:
                 tools=tools,
                 client=client,
             )
+            ends = self._loaded.measure()
+            for event in events:
+                if isinstance(event, Waiting):
+                    ends = self._loaded.measure()  # what others' answers take is theirs
+                yield replace(event, energy=ends(event.processor_ms / 1000)) if isinstance(event, Done) else event
 
     def close(self) -> None:
         """The model stays loaded, for whoever comes next; `Loaded.close` ends it."""
