@@ -5,12 +5,26 @@ What none of them tells is left to the model: its own entry, and what its user s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from appliance.errors import BadParameter
 from appliance.library.preferences import Preference, Preferences
-from appliance.models.parameters import BY_NAME, Parameters, checked
+from appliance.models.parameters import BY_NAME, NOTHING_TOLD, PRESETS, Parameters, checked
 
-_NOTHING_TOLD = Parameters()
+
+def asked(preset: str, values: Mapping[str, Any]) -> Parameters:
+    """The parameters of a preset, empty for none, with untrusted values over it. Raises BadParameter."""
+    if preset and preset not in PRESETS:
+        raise BadParameter(name="The preset", value=repr(preset)[:60], allowed="known are " + ", ".join(PRESETS))
+    return checked(values).over(PRESETS[preset] if preset else NOTHING_TOLD)
+
+
+def in_words(preset: str, parameters: Parameters) -> str:
+    """ "exact, seed 7": the preset, and what is told otherwise than it says."""
+    usual = PRESETS[preset].told() if preset in PRESETS else {}
+    others = [(name, value) for name, value in parameters.told().items() if usual.get(name) != value]
+    return ", ".join([*([preset] if preset else []), *("a system prompt" if name == "system" else f"{name} {value}" for name, value in others)])
 
 
 def told(preference: Preference) -> Parameters:
@@ -22,7 +36,7 @@ def effective(
     preferences: Preferences,
     collection_id: int,
     conversation_id: int | None = None,
-    asked: tuple[str, Parameters] = ("", _NOTHING_TOLD),
+    asked: tuple[str, Parameters] = ("", NOTHING_TOLD),
     *,
     is_there: Callable[[str], bool] = lambda _: True,
 ) -> tuple[str, Parameters]:

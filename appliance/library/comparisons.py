@@ -21,17 +21,15 @@ from appliance.library.writing import clean
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """Who answers: a model of the shelf by name and title, and the parameters that it was told."""
+    """Who answers: a model of the shelf by name and title, and how."""
 
     model: str
     title: str = ""
     preset: str = ""
     parameters: Mapping[str, float | int | str] = field(default_factory=dict)
-
-    @property
-    def settings(self) -> str:
-        """The preset's name, and what was told beside it; empty where the model's own hold."""
-        return ", ".join(part for part in (self.preset, *(f"{name} {value}" for name, value in self.parameters.items())) if part)
+    """Those that were told, the preset's among them."""
+    settings: str = ""
+    """The same in a few words, for tables; empty where the model's own hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,6 @@ class Row:
     title: str
     settings: str
     answers: int
-    failures: int
     votes: int
     first_token_ms: float | None
     tokens_per_second: float | None
@@ -107,8 +104,7 @@ def _row(model: str, settings: str, results: Sequence[tuple[Result, bool]]) -> R
         model=model,
         title=results[-1][0].contender.title,
         settings=settings,
-        answers=sum(not result.failure for result, _ in results),
-        failures=sum(bool(result.failure) for result, _ in results),
+        answers=sum(not (result.failure or (result.answer and result.answer.refused)) for result, _ in results),
         votes=sum(voted for _, voted in results),
         first_token_ms=_median(one.first_token_ms for one in figures),
         tokens_per_second=_median(one.tokens_per_second for one in figures),
