@@ -186,6 +186,16 @@ class Energy:
     seconds: float
 
 
+def both(first: Energy | None, second: Energy | None) -> Energy | None:
+    """What two pieces of work took together. Two ways of knowing are named both."""
+    if first is None or second is None:
+        return first or second
+    joules = first.joules + second.joules
+    uncertain = first.joules * first.plus_minus + second.joules * second.plus_minus
+    method = first.method if first.method == second.method else f"{first.method}; {second.method}"
+    return Energy(joules, method, uncertain / joules if joules else 0.0, first.seconds + second.seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     question: str

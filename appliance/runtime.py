@@ -17,18 +17,25 @@ from typing import Any, Generic, TypeVar
 from appliance import __version__
 from appliance.access.entry import Access
 from appliance.answer.pipeline import Asker
+from appliance.answer.preferred import effective
 from appliance.config import Settings
+from appliance.energy.account import Account
+from appliance.energy.meter import Meter
+from appliance.energy.saver import Candidate, Plan, Saver
 from appliance.errors import BundleError, HaversackError, ModelError
 from appliance.ingest.jobs import Jobs
 from appliance.ingest.pipeline import Ingest
 from appliance.ingest.sandbox import Sandbox
 from appliance.integrity import verify_model
+from appliance.library.consumption import Consumption
 from appliance.library.conversations import Conversations
+from appliance.library.preferences import Preferences
 from appliance.library.store import Library
 from appliance.library.vectors import ExactVectors, Vectors
 from appliance.machine.judge import Report, examine
 from appliance.manifest import Manifest, Model, read_manifest
 from appliance.models.embeds import Embeds
+from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.offline.seal import Seal
 from appliance.packs.finding import Carried
 from appliance.packs.holdings import Holdings
@@ -91,15 +98,18 @@ class Appliance:
         self.sandbox = Sandbox()
         self.embedder: Lazy[Embeds] = Lazy(self._load_embedder)
         self.shelf = ModelShelf(settings.home, manifest)
-        self.loaded = Loaded(self.shelf, settings.usable_threads)
+        self.account = Account(Meter(), Consumption(library) if library.writable else None)
+        self.loaded = Loaded(self.shelf, settings.usable_threads, measure=self.account.answering)
+        self.saver = Saver(settings.home, settings.usable_threads)
         # Only the process that serves opens Chroma: two on one directory lose each other's vectors.
         self.vectors: ExactVectors | Vectors = Vectors(library, settings.index) if serving else ExactVectors(library)
         self.asker = Asker(library, self.vectors, self.embedder, self.loaded.generator)
         self.ingest = Ingest(library, self.embedder, self.sandbox)
         self.conversations = Conversations(library)
+        self.preferences = Preferences(library)
         self.machine: Report | None = None
         """What will be slow or go wrong on this machine; None until `warm_up` has looked."""
-        self.jobs: Jobs | None = Jobs(self.ingest, settings.inbox, after=self._index) if serving else None
+        self.jobs: Jobs | None = Jobs(self.ingest, settings.inbox, self._index, self.account.reading) if serving else None
         self._closing = threading.Event()
         self._warming = threading.Thread(target=self._warm_up, name="warm-up", daemon=True)
 
@@ -124,6 +134,18 @@ class Appliance:
         model = self.shelf.chosen()
         assert model is not None, "only rewriting is done without a model"
         return model
+
+    def plan(self, collection_id: int, conversation_id: int | None = None, model: str = "", parameters: Parameters = NOTHING_TOLD) -> Plan:
+        """What a question is answered with: what it asks for, the conversation's and the collection's preferences, the saver's.
+
+        Raises NoSuchModel where the question asks for one that is not there.
+        """
+        if model:
+            self.shelf.find(model)
+        models = self.shelf.all()
+        there = {one.name for one in models}
+        chosen, told = effective(self.preferences, collection_id, conversation_id, (model, parameters), is_there=there.__contains__)
+        return self.saver.plan(chosen, told, model, [Candidate(one.name, one.title, one.size) for one in models])
 
     @property
     def processor(self) -> str:

@@ -25,6 +25,8 @@ ALLOWED = {
     "carrying": {"durable", "errors", "integrity", "manifest", "minisign"},
     "offline": {"errors"},
     "library": VALUES | {"durable"},
+    # What is kept of it is in the library; what the saver changes are parameters of models.
+    "energy": VALUES | {"durable", "library", "models"},
     # Models know the manifest's entry that describes them: the seam between build time and run time.
     "models": VALUES | {"manifest"},
     # The converter's process shuts its own network with the filter of `offline`.
@@ -39,7 +41,7 @@ ALLOWED = {
     # Who else may use the appliance: keys of programs, guests of a local network.
     "access": VALUES | {"durable"},
     "runtime": VALUES
-    | {"access", "config", "manifest", "integrity", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs", "shelf"},
+    | {"access", "energy", "config", "manifest", "integrity", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs", "shelf"},
 }
 EVERYTHING = {*ALLOWED, "web", "commands", "cli"}
 ONE_IMPORTER = {

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from appliance.answer.citations import Citations, led_by_quotes
 from appliance.answer.prose import Prose
-from appliance.documents import Answer, Energy, Evidence, Timings
+from appliance.documents import Answer, Energy, Evidence, Timings, both
 from appliance.models.generator import Done
-from appliance.models.writes import Writes
-
-Meter = Callable[[Writes], Callable[[], Energy | None]]
-"""Begins to measure what that model takes; what it returns says so at the end."""
-
-
-def unmetered(_: Writes | None) -> Callable[[], Energy | None]:
-    return lambda: None
-
 
 REFUSAL = "Nothing in {where} answers this question. The nearest passages are shown; they may be about something else."
 EMPTY = "There is nothing to search in {where} yet. Add documents, then ask again."
 COLLECTION, CHOSEN = "this collection", "the chosen documents"
 CUT = "The answer was cut at the longest that this model may write."
+
+
+class Enough(threading.Event):
+    """Set when the model has said enough, or when the reader cancels: either way it stops, and tells what it took."""
+
+    def __init__(self, cancel: threading.Event) -> None:
+        super().__init__()
+        self._cancel = cancel
+
+    @property
+    def said(self) -> bool:
+        return super().is_set()
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._cancel.is_set()
 
 
 @dataclass(slots=True)
@@ -54,13 +61,14 @@ class Draft:
         if self._first_token is None:
             self._first_token = self._milliseconds()
 
-    def count(self, done: Done) -> None:
+    def count(self, done: Done, enough: Enough) -> None:
         self.prompt_tokens += done.prompt_tokens
         self.completion_tokens += done.completion_tokens
         self.reused_tokens += done.reused_tokens
         self.writing = (self.writing or 0.0) + done.writing_ms
-        self.stopped = self.stopped or done.reason == "cancelled"
-        if done.reason == "length":
+        self.energy = both(self.energy, done.energy)
+        self.stopped = self.stopped or (done.reason == "cancelled" and not enough.said)
+        if done.reason == "length" and not enough.said:
             self.note = CUT
 
     def seconds_left(self, done: int, total: int) -> float | None:

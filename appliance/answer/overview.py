@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from appliance.answer import prompt as prompts
-from appliance.answer.answers import Draft, Meter
+from appliance.answer.answers import Draft, Enough
 from appliance.answer.citations import Citations, led_by_quotes
 from appliance.answer.prose import Prose
 from appliance.answer.quotes import Quote, every_sentence
@@ -55,15 +55,13 @@ class Overview:
     def __init__(
         self,
         library: Reader,
-        generator: Callable[[], Writes],
-        meter: Meter,
+        generator: Callable[[], Writes] | None,
         cancel: threading.Event,
         parameters: Parameters = NOTHING_TOLD,
         client: str = "page",
     ) -> None:
         self._library = library
         self._generator = generator
-        self._meter = meter
         self._cancel = cancel
         self._parameters = parameters
         self._client = client
@@ -85,8 +83,9 @@ class Overview:
         citations = Citations(quote for part in parts for quote in part.quotes)
         yield EvidenceReady(evidence, question, False, draft.retrieve)
         yield QuotesReady(citations.all)
-        if parts and not draft.stopped and can_summarise(self._generator().settings):
-            yield from self._write(draft, parts, citations)
+        writer = self._writer() if parts and not draft.stopped else None
+        if writer is not None:
+            yield from self._write(draft, parts, citations, writer)
             return
         text = _laid_out(parts, citations) if parts else "" if draft.stopped else EMPTY
         yield Finished(draft.without_model(text, citations, refused=not parts and not draft.stopped))
@@ -119,12 +118,18 @@ class Overview:
             notes.append(f"{unread} page{'s' if unread > 1 else ''} could not be read and {'are' if unread > 1 else 'is'} not in this summary.")
         return " ".join(notes)
 
-    def _write(self, draft: Draft, parts: Sequence[Part], citations: Citations) -> Iterator[AnswerEvent]:
+    def _writer(self) -> Writes | None:
+        """The model, where there is one that is good enough and fits into the memory."""
+        try:
+            generator = self._generator() if self._generator else None
+        except ModelError:
+            return None
+        return generator if generator and can_summarise(generator.settings) else None
+
+    def _write(self, draft: Draft, parts: Sequence[Part], citations: Citations, generator: Writes) -> Iterator[AnswerEvent]:
         """Under each section's heading, what the model makes of it, checked like any answer."""
-        generator = self._generator()
         draft.model = generator.name
         draft.parameters = self._parameters.told()
-        ends = self._meter(generator)
         prose = Prose(citations, [])
         began = time.perf_counter()
         try:
@@ -138,7 +143,6 @@ class Overview:
         except ModelError as error:
             draft.note = str(error)
             yield from prose.finish()
-        draft.energy = ends()
         yield Finished(draft.answer(citations, prose))
 
     def _write_part(self, draft: Draft, generator: Writes, part: Part, prose: Prose) -> Iterator[AnswerEvent]:
@@ -149,8 +153,9 @@ class Overview:
         prompt = prompts.build(prompts.SUMMARISE, evidence, part.quotes, settings, generator.prompt_tokens, told.system or "")
         if prompt is None:
             return
+        enough = Enough(self._cancel)
         for event in generator.generate(
-            prompt.messages, max_tokens=prompt.max_tokens, cancel=self._cancel, stop=prompt.stop, parameters=self._parameters, client=self._client
+            prompt.messages, max_tokens=prompt.max_tokens, cancel=enough, stop=prompt.stop, parameters=self._parameters, client=self._client
         ):
             match event:
                 case Waiting(ahead=ahead):
@@ -159,9 +164,9 @@ class Overview:
                     draft.first_token_now()
                     yield from prose.feed(text)
                     if prose.full:
-                        break
+                        enough.set()
                 case Done() as done:
-                    draft.count(done)
+                    draft.count(done, enough)
         yield from prose.finish()
 
 

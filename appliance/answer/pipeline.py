@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from appliance.answer import prompt as prompts
-from appliance.answer.answers import Draft, Meter, refusal, unmetered
+from appliance.answer.answers import Draft, Enough, refusal
 from appliance.answer.citations import Citations
 from appliance.answer.followups import complete
 from appliance.answer.overview import Overview
@@ -70,14 +70,12 @@ class Asker:
         vectors: SearchesVectors,
         embedder: Callable[[], Embeds],
         model: ChoosesModel,
-        meter: Meter = unmetered,
         rewrite: Completes = complete,
     ) -> None:
-        """`meter` measures what writing takes; `rewrite` completes a question from its conversation."""
+        """`rewrite` completes a question from its conversation."""
         self._library = library
         self._embedder = embedder
         self._model = model
-        self._meter = meter
         self._complete = rewrite
         self._retriever = Retriever(library, vectors, embedder)
 
@@ -105,20 +103,21 @@ class Asker:
         cancel: threading.Event,
         model: str = "",
         parameters: Parameters = NOTHING_TOLD,
+        write: bool = True,
         client: str = "page",
     ) -> Iterator[AnswerEvent]:
         """Answer `question` from the collection, or from those of its `documents`. The last event is always Finished.
 
-        `model` is one of the shelf, the one chosen for answering where it is empty. Raises BadRequest, TextTooLong, EmbedderFailed, BundleError,
-        NoSuchModel; a failing language model leaves the quotes and a note.
+        `model` is one of the shelf, the one chosen for answering where it is empty; without `write`, only the quotes are shown.
+        Raises BadRequest, TextTooLong, EmbedderFailed, BundleError, NoSuchModel; a failing language model leaves the quotes and a note.
         """
         whole = self._whole(checked_question(question), collection_id, documents)
         if whole is not None:
-            yield from self._overview(cancel, model, parameters, client).of(whole, checked_question(question))
+            yield from self._overview(cancel, model, parameters, write, client).of(whole, checked_question(question))
             return
         asked = self.find(question, collection_id, documents=documents, history=history, passages=parameters.evidence or 0)
         yield asked.ready
-        yield from self.answer(asked, cancel=cancel, model=model, parameters=parameters, client=client)
+        yield from self.answer(asked, cancel=cancel, model=model, parameters=parameters, write=write, client=client)
 
     def find(
         self, question: str, collection_id: int, *, documents: Collection[int] | None = None, history: Sequence[Turn] = (), passages: int = 0
@@ -131,7 +130,14 @@ class Asker:
         return Asked(question, searched_for, found, documents is not None, 1000 * (time.perf_counter() - started))
 
     def answer(
-        self, asked: Asked, *, cancel: threading.Event, model: str = "", parameters: Parameters = NOTHING_TOLD, client: str = "page"
+        self,
+        asked: Asked,
+        *,
+        cancel: threading.Event,
+        model: str = "",
+        parameters: Parameters = NOTHING_TOLD,
+        write: bool = True,
+        client: str = "page",
     ) -> Iterator[AnswerEvent]:
         """What one model makes of the evidence: QuotesReady first, Finished at the end. Raises NoSuchModel, BundleError."""
         # Counted from the search on, so that the second model to answer has not waited for the first.
@@ -144,10 +150,12 @@ class Asker:
         citations = Citations(choose(ranked))
         yield QuotesReady(citations.all)
         prose = Prose(citations, every_sentence(draft.evidence))
-        ends = unmetered(None)
+        if not write:
+            yield Finished(draft.answer(citations, prose))
+            return
         try:
             generator = self._model(model, parameters=parameters)
-            draft.model, ends = generator.name, self._meter(generator)
+            draft.model = generator.name
             told = parameters.over(generator.own)
             settings = prompts.told(generator.settings, told)
             prompt = prompts.build(draft.searched_for, draft.evidence, ranked, settings, generator.prompt_tokens, told.system or "")
@@ -159,27 +167,26 @@ class Asker:
         except ModelError as error:
             draft.note = str(error)
         yield from prose.finish()
-        draft.energy = ends()
         yield Finished(draft.answer(citations, prose))
 
     def summarise(
-        self, document_id: int, *, cancel: threading.Event, model: str = "", parameters: Parameters = NOTHING_TOLD
+        self, document_id: int, *, cancel: threading.Event, model: str = "", parameters: Parameters = NOTHING_TOLD, write: bool = True
     ) -> Iterator[AnswerEvent]:
         """What a document says, section by section, with citations. Raises NoSuchDocument."""
         document = self._library.document(document_id)
-        yield from self._overview(cancel, model, parameters).of([document], f"Summarise {document.name}")
+        yield from self._overview(cancel, model, parameters, write).of([document], f"Summarise {document.name}")
 
     def overview(
-        self, collection_id: int, *, cancel: threading.Event, model: str = "", parameters: Parameters = NOTHING_TOLD
+        self, collection_id: int, *, cancel: threading.Event, model: str = "", parameters: Parameters = NOTHING_TOLD, write: bool = True
     ) -> Iterator[AnswerEvent]:
         """What is in a collection, document by document, with citations."""
-        yield from self._overview(cancel, model, parameters).of(self._library.documents(collection_id), "What is in here?")
+        yield from self._overview(cancel, model, parameters, write).of(self._library.documents(collection_id), "What is in here?")
 
-    def _overview(self, cancel: threading.Event, model: str, parameters: Parameters, client: str = "page") -> Overview:
+    def _overview(self, cancel: threading.Event, model: str, parameters: Parameters, write: bool, client: str = "page") -> Overview:
         def choose() -> Writes:
             return self._model(model, purpose="summarising", parameters=parameters)
 
-        return Overview(self._library, choose, self._meter, cancel, parameters, client)
+        return Overview(self._library, choose if write else None, cancel, parameters, client)
 
     def _whole(self, question: str, collection_id: int, documents: Collection[int] | None) -> list[Document] | None:
         """The documents to summarise where the question asks for the whole rather than for something in it, else None."""
@@ -192,8 +199,9 @@ class Asker:
         self, draft: Draft, generator: Writes, prompt: Prompt, prose: Prose, cancel: threading.Event, parameters: Parameters, client: str
     ) -> Iterator[AnswerEvent]:
         """The model's prose, streamed and checked; whatever happens to the model, the answer with its quotes is finished."""
+        enough = Enough(cancel)
         events = generator.generate(
-            prompt.messages, max_tokens=prompt.max_tokens, cancel=cancel, stop=prompt.stop, parameters=parameters, client=client
+            prompt.messages, max_tokens=prompt.max_tokens, cancel=enough, stop=prompt.stop, parameters=parameters, client=client
         )
         for event in events:
             match event:
@@ -205,6 +213,6 @@ class Asker:
                     draft.first_token_now()
                     yield from prose.feed(text)
                     if prose.full:
-                        return  # closing the stream stops the model
+                        enough.set()  # its last word tells what the answer took
                 case Done() as done:
-                    draft.count(done)
+                    draft.count(done, enough)

@@ -66,8 +66,10 @@ def _run(
     by_name = {source.name: source for source in sources}
     locked: list[Source] = []
     failed = 0
+    ends, read = appliance.account.reading(), 0
     for line in appliance.ingest.run(sources, given.collection, password=password, cancel=threading.Event(), on_progress=show):
         show.clear()
+        read += line.status in ("indexed", "partial")
         if line.status == "failed":
             failed += 1
             if line.reason and "--password" in line.reason and line.document in by_name:
@@ -76,6 +78,7 @@ def _run(
             print(json.dumps(line_as_json(line), ensure_ascii=False), flush=True)
         else:
             print_line(line)
+    ends(read)
     return locked, failed
 
 

@@ -55,14 +55,25 @@ class _Job:
     """By the user. `cancel` alone is also set where the appliance closes, and then the job goes on after the next start."""
 
 
+Measure = Callable[[], Callable[[int], None]]
+
+
+def unmeasured() -> Callable[[int], None]:
+    return lambda _: None
+
+
 class Jobs:
     """One thread that works through the uploads. Safe to call from many threads."""
 
-    def __init__(self, ingest: Ingest, inbox: Path, after: Callable[[int], None] = lambda collection_id: None) -> None:
-        """Begin with what the last process left. `after(collection_id)` is called when a job has changed a collection."""
+    def __init__(self, ingest: Ingest, inbox: Path, after: Callable[[int], None] = lambda collection_id: None, measure: Measure = unmeasured) -> None:
+        """Begin with what the last process left. `after(collection_id)` is called when a job has changed a collection.
+
+        `measure` begins to measure what reading takes, and what it returns is told at the end how many documents were read.
+        """
         self._ingest = ingest
         self._inbox = Inbox(inbox)
         self._after = after
+        self._measure = measure
         self._changed = threading.Condition()
         self._closing = False
         self._jobs = {staged.id: _Job(staged, lines=list(staged.lines)) for staged in self._inbox.unfinished()}
@@ -139,13 +150,16 @@ class Jobs:
         left = job.staged.left
         sources = [Source(file.path, file.name, optional="/" in file.name) for file in left]
         lines = self._ingest.run(sources, job.staged.collection, password=job.password, cancel=job.cancel, on_progress=lambda p: self._note(job, p))
+        read, ends = 0, self._measure()
         try:
             for file, line in zip(left, lines, strict=False):
                 self._inbox.through(job.staged, file, line)
+                read += line.status in ("indexed", "partial")
                 with self._changed:
                     job.lines.append(line)
         finally:
             lines.close()
+            ends(read)
             with suppress(NoSuchCollection):
                 self._after(self._ingest.library.collection(job.staged.collection).id)
         self._finish(job, "cancelled" if job.cancelled else "waiting" if job.cancel.is_set() else "done")

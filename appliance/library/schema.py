@@ -160,6 +160,7 @@ def seal(*values: object) -> int:
     """A checksum of a row: SQLite has none, and a flipped bit in a text must never be shown as the document's words."""
     return crc32("\x1f".join(map(str, values)).encode("utf-8", "surrogatepass"))
 
+
 CONSUMPTION_TABLE = """
 CREATE TABLE IF NOT EXISTS consumption (
   date TEXT NOT NULL, kind TEXT NOT NULL, method TEXT NOT NULL, count INTEGER NOT NULL,

@@ -103,7 +103,7 @@ class Child:
                 self._send(number, "too_long", tokens=len(prompt), limit=self._engine.context - 1)
                 return
             grammar = "" if request["schema"] is None else grammar_of(request["schema"])
-            started = time.perf_counter()
+            started, used = time.perf_counter(), time.process_time()
             reused = self._read(number, prompt)
             read = time.perf_counter()
             written, reason = (0, "cancelled") if reused is None else self._write(number, request, len(prompt), grammar)
@@ -116,6 +116,7 @@ class Child:
                 reason=reason,
                 reading_ms=round(1000 * (read - started), 1),
                 writing_ms=round(1000 * (time.perf_counter() - read), 1),
+                processor_ms=round(1000 * (time.process_time() - used), 1),
             )
         except (TemplateFailed, GrammarRefused) as error:
             self._send(number, "refused", detail=str(error))

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from appliance.documents import Energy
 from appliance.errors import BadParameter, GeneratorFailed, HaversackError, ModelTooLarge, NoSuchModel
 from appliance.machine.facts import Memory
 from appliance.machine.look import memory_now
@@ -21,6 +22,13 @@ from appliance.shelf.entries import ShelfModel
 from appliance.shelf.fitting import free_for_models, misfit
 from appliance.shelf.handle import Handle, own_parameters
 from appliance.shelf.shelf import ModelShelf
+
+Measure = Callable[[], Callable[[float], Energy | None]]
+"""Begins; what it returns ends it, and is told the processor seconds that were used."""
+
+
+def unmeasured() -> Callable[[float], Energy | None]:
+    return lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +73,15 @@ class Loaded:
         verify: Callable[[ShelfModel], None] | None = None,
         *,
         memory: Callable[[], Memory] = memory_now,
+        measure: Measure = unmeasured,
     ) -> None:
-        """Nothing is loaded yet. `verify` compares a model's files before a loader opens them, the shelf's own way unless told."""
+        """Nothing is loaded yet. `measure` begins to measure an answer; `verify` compares a model's files before a loader opens them, the
+        shelf's own way unless told."""
         self.shelf = shelf
         self.threads = threads
         self._verify = verify or shelf.verify
         self._memory = memory
+        self.measure = measure
         self._changed = threading.Condition(threading.RLock())
         self._slots: dict[str, Slot] = {}
         self._line: list[Ticket] = []
@@ -105,6 +116,12 @@ class Loaded:
         """Name → how far it is, for every model of the shelf."""
         with self._changed:
             return {model.name: self._state(model.name) for model in self.shelf.all()}
+
+    def queue(self) -> tuple[tuple[str, int], ...]:
+        """Who waits for an answer, as (client, how many are before it), of all the models that are loaded."""
+        with self._changed:
+            generators = [slot.generator for slot in self._slots.values() if slot.generator is not None]
+        return tuple(place for generator in generators for place in generator.waiters)
 
     def misfit(self, model: ShelfModel) -> str:
         """Why the model can't be loaded with the memory there is here; "" where it can, others being unloaded for it."""

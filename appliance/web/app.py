@@ -10,8 +10,9 @@ from werkzeug.routing import IntegerConverter, Map
 
 from appliance import __version__
 from appliance.runtime import Appliance
-from appliance.web import collections, conversations, documents, errors, jobs, packs, questions, security, status
+from appliance.web import collections, conversations, documents, energy, errors, jobs, keys, packs, questions, security, sharing, status
 from appliance.web.answering import Answering
+from appliance.web.guests import current_guest, offered
 from appliance.web.requests import JSON_LIMIT, PARTS_LIMIT, SpooledRequest
 
 
@@ -45,7 +46,7 @@ def create_app(appliance: Appliance) -> Flask:
     answering = Answering()
     app.extensions["answering"] = answering
 
-    security.protect(app, appliance.settings.port)
+    security.protect(app, appliance.settings.port, appliance.access)
 
     for blueprint in (
         status.routes(appliance),
@@ -55,12 +56,16 @@ def create_app(appliance: Appliance) -> Flask:
         jobs.routes(appliance),
         questions.routes(appliance, answering),
         conversations.routes(appliance),
+        energy.routes(appliance),
+        keys.routes(appliance),
+        sharing.routes(appliance),
     ):
         app.register_blueprint(blueprint, url_prefix="/api")
 
     @app.get("/")
     def page() -> str:
-        return render_template("page.html", version=__version__)
+        # What this appliance offers: the page asks for nothing that isn't there.
+        return render_template("page.html", version=__version__, offers=offered(app), guest=current_guest() is not None)
 
     errors.register(app, appliance.settings)
     return app

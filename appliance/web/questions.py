@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
 from appliance.answer.prompt import checked_question
 from appliance.documents import Answer
+from appliance.energy.saver import Plan
 from appliance.errors import BadRequest
 from appliance.library.conversations import Conversation
+from appliance.models.parameters import checked
 from appliance.runtime import Appliance
 from appliance.web.answering import Answering, Events
 from appliance.web.collections import find
@@ -29,8 +31,19 @@ def routes(appliance: Appliance, answering: Answering) -> Blueprint:
         question = checked_question(text(data, "question"))  # here too: a stream that has begun can't have a status any more
         documents, conversation = ids(data, "documents"), _conversation(data, collection_id)
         history = conversations.turns(conversation) if conversation else ()
+        plan, client = _plan(data, collection_id, conversation), g.client  # read here: the work is done in another thread
         return _stream(
-            lambda cancel: appliance.asker.ask(question, collection_id, documents=documents, history=history, cancel=cancel),
+            lambda cancel: appliance.asker.ask(
+                question,
+                collection_id,
+                documents=documents,
+                history=history,
+                cancel=cancel,
+                model=plan.model,
+                parameters=plan.parameters,
+                write=plan.write,
+                client=client,
+            ),
             collection_id,
             conversation,
         )
@@ -38,18 +51,36 @@ def routes(appliance: Appliance, answering: Answering) -> Blueprint:
     @blueprint.post("/collections/<id:collection_id>/overview")
     def overview(collection_id: int) -> Response:
         find(appliance, collection_id)
-        conversation = _conversation(body(), collection_id)
-        return _stream(lambda cancel: appliance.asker.overview(collection_id, cancel=cancel), collection_id, conversation)
+        data = body()
+        conversation = _conversation(data, collection_id)
+        plan = _plan(data, collection_id, conversation)
+        return _stream(
+            lambda cancel: appliance.asker.overview(collection_id, cancel=cancel, model=plan.model, parameters=plan.parameters, write=plan.write),
+            collection_id,
+            conversation,
+        )
 
     @blueprint.post("/documents/<id:document_id>/summary")
     def summarise(document_id: int) -> Response:
         document = appliance.library.document(document_id)
-        conversation = _conversation(body(), document.collection_id)
-        return _stream(lambda cancel: appliance.asker.summarise(document_id, cancel=cancel), document.collection_id, conversation)
+        data = body()
+        conversation = _conversation(data, document.collection_id)
+        plan = _plan(data, document.collection_id, conversation)
+        return _stream(
+            lambda cancel: appliance.asker.summarise(document_id, cancel=cancel, model=plan.model, parameters=plan.parameters, write=plan.write),
+            document.collection_id,
+            conversation,
+        )
 
     @blueprint.delete("/answers/<key>")
     def stop(key: str) -> dict[str, Any]:
         return {"stopped": answering.stop(key)}
+
+    def _plan(data: dict[str, Any], collection_id: int, conversation: int | None) -> Plan:
+        model, told = text(data, "model", default=""), data.get("parameters") or {}
+        if not isinstance(told, dict):
+            raise BadRequest(detail='"parameters" must be an object.')
+        return appliance.plan(collection_id, conversation, model, checked(told))
 
     def _conversation(data: dict[str, Any], collection_id: int) -> int | None:
         """The conversation to go on with, None for a new one. Raises NoSuchConversation, BadRequest."""

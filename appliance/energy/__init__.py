@@ -1,0 +1,1 @@
+"""What answering and reading take: measured where the machine says it, else estimated, and always with how that is known."""

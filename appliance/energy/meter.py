@@ -1,0 +1,115 @@
+"""What a piece of work takes, in joules: by the processor's counters, else by the battery's, else from processor time.
+
+Each says less than one would wish, so each result carries its method and its uncertainty:
+- counters: the processor alone (no screen, no disk), shared out by processor time among all that ran meanwhile;
+- battery: the whole machine while it runs on it, what others do and the screen included;
+- processor time: seconds of one core × watts of a core. 15 W processors of laptops have 2 to 4 cores, 4 to 7.5 W each; the default of Green
+  Algorithms for a processor that it doesn't know is 12 W a core (Lannelongue et al., Advanced Science 2021). So 8 W, half of it either way.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.documents import Energy
+from appliance.energy.battery import Battery, battery
+from appliance.energy.rapl import Rapl, Reading
+
+WATTS_OF_A_CORE = 8.0
+COUNTERS = "measured by the processor's counters"
+BATTERY = "measured by the battery"
+ESTIMATE = "estimated from processor time"
+_UNCERTAIN = {COUNTERS: 0.2, BATTERY: 0.3, ESTIMATE: 0.5}
+"""As shares. Counters: RAPL agrees with a meter within some percent, sharing out by time does not. Battery: its chip is asked twice."""
+_LEAST_SECONDS = 1.0
+"""A battery's chip is asked at most so often by its driver: what took less can't be told by it."""
+
+
+def processor_seconds() -> float:
+    """What this process and its ended children used of all cores."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+class Meter:
+    """Safe from many threads: each `begin` is its own measurement."""
+
+    def __init__(self, rapl: Rapl | None = None, look: Callable[[], Battery | None] = battery, stat: Path = Path("/proc/stat")) -> None:
+        self._rapl = rapl or Rapl()
+        self._look = look
+        self._stat = stat
+
+    def begin(self) -> Period:
+        return Period(self, time.monotonic(), self._rapl.read(), self.busy_seconds(), self._look())
+
+    @property
+    def method(self) -> str:
+        """How it would be known now."""
+        if self._rapl.read() is not None:
+            return COUNTERS
+        found = self._look()
+        return BATTERY if found and found.discharging and found.watts else ESTIMATE
+
+    @property
+    def sentence(self) -> str:
+        """How that is, for people."""
+        match self.method:
+            case method if method == COUNTERS:
+                return "Measured by the processor's own counters: the processor alone, shared out by processor time. About a fifth more or less."
+            case method if method == BATTERY:
+                return "Measured by the battery: the whole machine, screen and other programs included. About a third more or less."
+        why = "This machine's energy counters may only be read by its administrator" if self._rapl.found else "This machine tells no energy"
+        return f"{why}, so it is estimated: processor time × {WATTS_OF_A_CORE:g} W a core. It may be half as much, or half more."
+
+    def busy_seconds(self) -> float | None:
+        """What all programs used of all cores since the start; None where the system doesn't say."""
+        try:
+            user, nice, system, _, _, irq, soft, steal = map(int, self._stat.read_text().split("\n", 1)[0].split()[1:9])
+            return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+        except (OSError, ValueError, AttributeError):
+            return None
+
+    def joules(self, first: Reading | None) -> float | None:
+        last = self._rapl.read() if first else None
+        return self._rapl.joules(first, last) if first and last else None
+
+    def look(self) -> Battery | None:
+        return self._look()
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A measurement under way."""
+
+    meter: Meter
+    began: float
+    counters: Reading | None
+    busy: float | None
+    battery: Battery | None
+
+    def end(self, used: float) -> Energy | None:
+        """What the work took that used so many processor seconds; None where that is nothing."""
+        seconds = time.monotonic() - self.began
+        if used <= 0 or seconds <= 0:
+            return None
+        found = self._by_counters(used) or self._by_battery(seconds) or (used * WATTS_OF_A_CORE, ESTIMATE)
+        return Energy(round(found[0], 3), found[1], _UNCERTAIN[found[1]], round(seconds, 3))
+
+    def _by_counters(self, used: float) -> tuple[float, str] | None:
+        taken, busy = self.meter.joules(self.counters), self.meter.busy_seconds()
+        if not taken or taken < 0 or busy is None or self.busy is None:
+            return None
+        every = max(busy - self.busy, used)
+        return taken * min(1.0, used / every), COUNTERS
+
+    def _by_battery(self, seconds: float) -> tuple[float, str] | None:
+        if seconds < _LEAST_SECONDS or not (self.battery and self.battery.discharging and self.battery.watts):
+            return None
+        last = self.meter.look()
+        if not (last and last.discharging and last.watts):
+            return None
+        return (self.battery.watts + last.watts) / 2 * seconds, BATTERY
