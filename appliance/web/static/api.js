@@ -45,6 +45,35 @@ export async function upload(path, form) {
   return (await request("POST", path, { body: form })).json();
 }
 
+/** Whether this appliance has that part of the API at all. */
+export const offers = (part) => document.body.dataset.offers.split(" ").includes(part);
+
+/** Send a form with one large file: `progress(sent, total)` in bytes on the way. Only XMLHttpRequest tells how far an upload is. */
+export function send(path, form, progress, signal) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const broken = () => reject(new Failure("unreachable", "The file could not be sent: Haversack took no more of it. Look whether it still runs, and that there is space on its disk."));
+    request.open("POST", `/api/${path}`);
+    for (const [name, value] of Object.entries(HEADERS)) request.setRequestHeader(name, value);
+    request.upload.addEventListener("progress", (event) => progress(event.loaded, event.total));
+    request.addEventListener("error", broken);
+    request.addEventListener("abort", () => reject(new DOMException("Stopped.", "AbortError")));
+    request.addEventListener("load", () => {
+      let told = {};
+      try {
+        told = JSON.parse(request.responseText);
+      } catch {
+        // not in our shape: the sentence below will do
+      }
+      if (request.status < 300) return resolve(told);
+      if (request.status === 401) change("outdated");
+      return reject(new Failure(told.error?.code ?? "unexpected", told.error?.message ?? `Something unexpected went wrong (${request.status}). Try again.`));
+    });
+    signal?.addEventListener("abort", () => request.abort());
+    request.send(form);
+  });
+}
+
 /** Server-sent events of a POST: `handle(name, value)` for each, in order. */
 export async function stream(path, body, signal, handle) {
   const response = await request("POST", path, { ...asJson(body), signal });

@@ -20,6 +20,8 @@ export function dialog(title, content, { wide = false, onclose = null } = {}) {
       onclose?.();
       box.remove();
       if (before?.isConnected) before.focus();
+      // On a narrow screen it was opened from the side, which has gone again.
+      if (document.activeElement === document.body) document.getElementById("menu").focus();
       resolve(box.returnValue);
     });
   });

@@ -60,6 +60,48 @@ export function duration(seconds) {
   return `${Math.round(seconds / 3600)} h`;
 }
 
+/** A size in memory or on a disk. */
+export const size = (bytes) => (bytes < 2 ** 29 ? `${Math.max(1, Math.round(bytes / 2 ** 20))} MB` : `${(bytes / 2 ** 30).toFixed(1)} GB`);
+
+/** A number with as many places as say something: 1234, 56.7, 0.089. */
+export const figure = (value) => value.toLocaleString("en", { maximumSignificantDigits: value >= 100 ? Math.ceil(Math.log10(value + 1)) : 3 });
+
+export const day = (when) => new Date(when).toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric" });
+
+/** A list to choose from: `options` are [value, words]. */
+export function choice(options, chosen, attributes = {}) {
+  const node = el("select", attributes, ...options.map(([value, words]) => el("option", { value }, words)));
+  node.value = chosen;
+  return node;
+}
+
+/** Into the clipboard, also where the page came over a network without encryption and the browser hides the clipboard from it. */
+export async function copyText(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const box = el("textarea", { class: "unseen", "aria-hidden": "true", tabindex: "-1" }, text);
+  (document.querySelector("dialog[open]:last-of-type") ?? document.body).append(box);
+  box.select();
+  document.execCommand("copy");
+  box.remove();
+  return undefined;
+}
+
+/** A button that copies, and says that it did. */
+export function copyButton(words, text, more = {}) {
+  const button = textButton(
+    "copy",
+    words,
+    async () => {
+      await copyText(typeof text === "function" ? text() : text);
+      button.lastChild.textContent = "Copied";
+      announce("Copied.");
+      setTimeout(() => (button.lastChild.textContent = words), 2000);
+    },
+    more,
+  );
+  return button;
+}
+
 export function save(blob, name) {
   const address = URL.createObjectURL(blob);
   el("a", { href: address, download: name }).click();

@@ -1,8 +1,14 @@
 // Puts the page together: what is in each corner lives in a module of its own.
 
+import * as compare from "./compare.js";
 import * as documents from "./documents.js";
 import { attempt, dialog } from "./dialogs.js";
 import { $, el, nameNode, plural } from "./dom.js";
+import * as energy from "./energy.js";
+import * as models from "./models.js";
+import * as parameters from "./parameters.js";
+import * as preferences from "./preferences.js";
+import * as programs from "./programs.js";
 import * as progress from "./progress.js";
 import * as sidebar from "./sidebar.js";
 import * as source from "./source.js";
@@ -19,6 +25,9 @@ const SHORTCUTS = [
   ["n", "new conversation"],
   ["d", "documents of this collection"],
   ["u", "add files"],
+  ["m", "models"],
+  ["p", "parameters"],
+  ["c", "compare models side by side"],
   ["t", "light or dark colours"],
   ["← →", "previous or next page, in the source"],
   ["Esc", "close what is open; stop an answer"],
@@ -100,6 +109,9 @@ const KEYS = {
   n: sidebar.newConversation,
   d: () => documents.showDocuments(),
   u: () => $("add-files").click(),
+  m: () => $("model").click(),
+  p: () => $("open-parameters").click(),
+  c: () => $("open-compare").click(),
   t: status.toggleTheme,
   "?": help,
 };
@@ -108,7 +120,7 @@ function shortcuts() {
   addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]")) return;
     if (event.key === "Escape" && !event.defaultPrevented) {
-      if (!source.closeSource()) talk.stop();
+      if (!source.closeSource() && !compare.closeCompare()) talk.stop();
       return;
     }
     const typing = ["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName);
@@ -119,7 +131,7 @@ function shortcuts() {
 }
 
 async function start() {
-  for (const part of [sidebar, source, documents, talk, uploads]) part.start();
+  for (const part of [preferences, sidebar, source, documents, talk, uploads, models, parameters, compare, programs, energy]) part.start();
   composer();
   shortcuts();
   $("help").addEventListener("click", help);

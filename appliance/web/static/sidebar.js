@@ -173,6 +173,7 @@ export function start() {
   $("open-pack").addEventListener("click", openPack);
   $("new-conversation").addEventListener("click", newConversation);
   $("menu").addEventListener("click", toggleSide);
+  $("workshop").addEventListener("click", closeSide);
   $("side").addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       closeSide();

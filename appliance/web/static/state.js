@@ -9,6 +9,12 @@ export const state = {
   conversation: null, // the open one; null: a new one begins with the next question
   scope: null, // ids of the documents that are asked; null: all
   answering: false,
+  shelf: null, // { models, purposes, memory }
+  own: { parameters: {}, model: "" }, // what the open conversation, or the next one, sets for itself
+  programs: null, // { api, sentence, address, keys, queue }
+  sharing: null, // { on, address, sentence, guests }
+  energy: null, // { method, sentence, last_answer, today, days, battery, saver }
+  preferences: null, // what holds here: { parameters, effective, model }
 };
 
 const bus = new EventTarget();

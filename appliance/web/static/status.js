@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { dialog } from "./dialogs.js";
-import { $, el, icon, iconButton } from "./dom.js";
+import { $, el, icon, iconButton, visible } from "./dom.js";
 import { change, on, state } from "./state.js";
 
 const QUICK = 1500;
@@ -69,28 +69,38 @@ function showModel({ model, readiness }) {
   $("model").replaceChildren(icon("model"), el("span", {}, model.name, note && el("em", {}, note)));
 }
 
-function modelDialog() {
+/** What there is to know of the model in use, of the bundle and of the library. */
+export function aboutModel() {
   const status = state.status;
-  if (!status) return;
-  const { model, readiness } = status;
+  if (!status) return el("p", { class: "quiet" }, "Haversack does not answer just now.");
+  const { model } = status;
   const facts = [
-    ["Size", `${model.parameters} parameters, ${model.quantisation}`],
-    ["Reads at once", `${model.context.toLocaleString("en")} tokens`],
+    ["Answers with", `${model.name}: ${model.parameters} parameters, ${model.quantisation}`],
     model.processor && ["Runs with", `llama.cpp's code for ${model.processor} processors`],
     ["Bundle", `${status.profile ?? "?"} (${status.bundle})`],
-    ["All models", status.models.map((one) => `${one.title} (${one.licence})`).join(", ")],
+    ["Its models", status.models.map((one) => `${one.title} (${one.licence})`).join(", ")],
     ["Library", `${status.home}, ${(status.free_bytes / 2 ** 30).toFixed(1)} GB free`],
     ["Haversack", status.version],
   ];
-  const content = el(
+  return el(
     "div",
     { class: "stack" },
-    model.advice && el("p", { class: "strong" }, model.advice),
-    readiness.generator.startsWith("failed") && el("p", { class: "bad" }, readiness.generator.slice("failed: ".length)),
-    el("p", {}, "The quotes that lead an answer are found without it and are your documents' own words. The sentences after them are the model's: each is checked against its source by code, and what isn't there is marked."),
+    el("p", {}, "The quotes that lead an answer are found without a language model and are your documents' own words. The sentences after them are the model's: each is checked against its source by code, and what isn't there is marked."),
     el("dl", { class: "facts" }, ...facts.filter(Boolean).flatMap(([name, value]) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)])),
   );
-  dialog(model.name, content);
+}
+
+/** Other machines work with this one: said wherever it is so. */
+function showCamp({ basecamp }) {
+  $("camp").hidden = !basecamp;
+  if (basecamp) $("camp").lastElementChild.textContent = `Base camp: ${basecamp.hosts.join(", ")}`;
+}
+
+function campDialog() {
+  const camp = state.status?.basecamp;
+  if (!camp) return;
+  const hosts = camp.hosts.map((host) => el("li", {}, el("code", {}, visible(host))));
+  dialog("Base camp", el("div", { class: "stack" }, el("p", { class: "strong" }, camp.sentence), el("p", {}, "Questions, or the passages that they are answered from, go to these machines, and to no others:"), el("ul", {}, ...hosts)));
 }
 
 function showState({ readiness, waiting, index }) {
@@ -135,6 +145,7 @@ function show() {
   if (!status) return;
   showSeal(status);
   showModel(status);
+  showCamp(status);
   showState(status);
   showMachine(status);
   notice("trust", "this bundle", status.trust.notices);
@@ -154,7 +165,7 @@ export function toggleTheme() {
 export function start() {
   on("status collection", show);
   $("seal").addEventListener("click", sealDialog);
-  $("model").addEventListener("click", modelDialog);
+  $("camp").addEventListener("click", campDialog);
   $("theme").addEventListener("click", toggleTheme);
   labelTheme();
   watch();

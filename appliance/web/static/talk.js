@@ -4,6 +4,7 @@ import { call, stream } from "./api.js";
 import { attempt } from "./dialogs.js";
 import { $, announce, duration, el, icon, nameNode, textButton, visible } from "./dom.js";
 import { UNSUPPORTED } from "./render.js";
+import * as preferences from "./preferences.js";
 import { loadConversations } from "./sidebar.js";
 import { change, on, state } from "./state.js";
 import { TurnView } from "./turns.js";
@@ -29,7 +30,7 @@ function edit(question) {
 
 export function ask(question) {
   if (!state.collection) return attempt(() => Promise.reject(new Error("Add documents first: then there is something to ask.")), "No documents yet");
-  return run(question, `collections/${state.collection.id}/ask`, { question, documents: state.scope });
+  return run(question, `collections/${state.collection.id}/ask`, { question, documents: state.scope, ...preferences.withQuestion() });
 }
 
 export const overview = () => state.collection && run("What is in here?", `collections/${state.collection.id}/overview`, {}, { whole: true });
@@ -95,6 +96,7 @@ const HANDLERS = {
     mine.over = true;
     mine.view.finish(answer);
     announce(answer.refused ? answer.answer : "The answer is complete.");
+    attempt(() => preferences.keep(conversation));
     if (mine.view.node.isConnected) {
       shownConversation = conversation.id;
       change("conversation", { conversation });

@@ -1,8 +1,10 @@
 // A question and its answer on the page: evidence cards, quotes, prose, and what can be done with them. Streaming fills the same view.
 
-import { $, el, icon, nameNode, plural, textButton, visible } from "./dom.js";
+import { $, copyButton, el, icon, nameNode, plural, textButton, visible } from "./dom.js";
+import { energyWords } from "./energy.js";
 import { rendered, UNSUPPORTED } from "./render.js";
 import { openSource } from "./source.js";
+import { translating } from "./translate.js";
 
 const LEAD = /^“.*” \[(\d+)\]$/;
 
@@ -118,16 +120,14 @@ export class TurnView {
     // Sentences are flagged where they stand; those that can't be found there again are counted here.
     const doubtful = answer.sentences.filter((one) => !one.supported).length - this.parts.prose.querySelectorAll(".flag").length;
     const { first_token: first, total } = answer.timings;
-    const facts = [answer.model, total >= 1 && (total < 100 ? `${Math.round(total)} ms` : `${(total / 1000).toFixed(1)} s`), first !== null && first > 0 && `first word after ${(first / 1000).toFixed(1)} s`, answer.stopped && "stopped"];
-    const copy = textButton("copy", "Copy", async () => {
-      await navigator.clipboard.writeText(asText(answer));
-      copy.lastChild.textContent = "Copied";
-      setTimeout(() => (copy.lastChild.textContent = "Copy"), 2000);
-    });
+    const facts = [answer.model, total >= 1 && (total < 100 ? `${Math.round(total)} ms` : `${(total / 1000).toFixed(1)} s`), first !== null && first > 0 && `first word after ${(first / 1000).toFixed(1)} s`, answer.energy && energyWords(answer.energy), answer.stopped && "stopped"];
+    const copy = copyButton("Copy", () => asText(answer));
+    const [translate, translation] = translating(answer.refused ? "" : answer.answer);
     this.parts.foot.replaceChildren(
       ...(answer.note ? [el("p", { class: "notice" }, answer.note)] : []),
       ...(doubtful > 0 ? [el("p", { class: "notice" }, `${plural(doubtful, "sentence")} of this answer: ${UNSUPPORTED}. Don't rely on ${doubtful === 1 ? "it" : "them"}.`)] : []),
-      el("div", { class: "foot-row" }, copy, el("span", { class: "quiet" }, facts.filter(Boolean).join(" · "))),
+      el("div", { class: "foot-row" }, copy, translate, el("span", { class: "quiet" }, facts.filter(Boolean).join(" · "))),
+      ...(translation ? [translation] : []),
     );
   }
 

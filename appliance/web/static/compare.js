@@ -1,0 +1,203 @@
+// Side by side: one question, two or more models or settings, the same evidence. It takes the conversation's place while it is open.
+
+import { call, offers, stream } from "./api.js";
+import { attempt } from "./dialogs.js";
+import { $, announce, choice, el, iconButton, textButton, visible } from "./dom.js";
+import { Column } from "./compare_column.js";
+import { table } from "./compare_table.js";
+import { loadModels } from "./preferences.js";
+import { on, state } from "./state.js";
+import { TurnView } from "./turns.js";
+
+const SETTINGS = [
+  ["", "own settings"],
+  ["exact", "exact"],
+  ["balanced", "balanced"],
+  ["free", "free"],
+];
+const MOST = 6;
+
+let running = null; // { abort, key }
+let view = null; // the nodes while it is open
+
+/** Open the comparison, in place of the conversation. */
+export async function showCompare() {
+  if (!view) view = build();
+  $("compare").replaceChildren(...view.nodes);
+  toggle(true);
+  const last = [...document.querySelectorAll("#talk .asked h2")].at(-1)?.textContent ?? "";
+  if (!view.question.value) view.question.value = $("question").value.trim() || last;
+  if (!state.shelf) await attempt(loadModels);
+  if (!view.contenders.childElementCount) beginWith(view);
+  view.question.focus();
+  await attempt(view.table.load);
+}
+
+export function closeCompare() {
+  if ($("compare").hidden) return false;
+  if (running) return stop();
+  toggle(false);
+  $("question").focus();
+  return true;
+}
+
+function toggle(open) {
+  $("compare").hidden = !open;
+  $("talk").hidden = open;
+  document.body.classList.toggle("comparing", open);
+  $("open-compare").setAttribute("aria-pressed", String(open));
+}
+
+function build() {
+  const question = el("textarea", { id: "compare-question", rows: 2, dir: "auto", maxlength: 4000, required: true });
+  const contenders = el("ol", { class: "contenders" });
+  const together = el("input", { type: "checkbox", id: "compare-together" });
+  const more = textButton("add", "Add another", () => contenders.append(contender(contenders)));
+  const ask = el("button", { type: "submit", class: "primary" }, "Ask them all");
+  const halt = el("button", { type: "button", class: "danger", hidden: true, onclick: stop }, "Stop");
+  const result = el("div", { class: "compared" });
+  const told = table();
+  const form = el(
+    "form",
+    { class: "stack compare-form" },
+    el("div", { class: "field" }, el("label", { for: question.id }, "One question"), question),
+    el("fieldset", {}, el("legend", {}, "Who answers it"), contenders, more),
+    el("p", { class: "choice" }, together, el("label", { for: together.id }, "All at the same time, as far as memory allows. One after the other, the times can be compared.")),
+    el("div", { class: "dialog-actions start" }, ask, halt),
+  );
+  const mine = { question, contenders, together, ask, halt, more, result, table: told };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    run(mine);
+  });
+  const head = el(
+    "div",
+    { class: "compare-head" },
+    el("h2", { id: "compare-title" }, "Side by side"),
+    textButton("back", "Back to the conversation", closeCompare),
+  );
+  return { ...mine, nodes: [head, el("p", { class: "quiet" }, "All answer from the same passages of this collection. Nothing of it goes into the conversation."), form, result, told.node] };
+}
+
+/** Two to begin with: two models where there are two, else one in two settings. */
+function beginWith({ contenders }) {
+  const models = (state.shelf?.models ?? []).filter((one) => one.fits || one.state === "ready");
+  const chosen = state.shelf?.purposes.answering;
+  const order = [...models].sort((one, other) => (other.name === chosen) - (one.name === chosen));
+  const first = order[0]?.name ?? "";
+  contenders.append(contender(contenders, first), contender(contenders, order[1]?.name ?? first, order[1] ? "" : "free"));
+}
+
+function contender(list, model = state.shelf?.purposes.answering ?? "", preset = "") {
+  const number = list.childElementCount + 1;
+  const models = (state.shelf?.models ?? []).map((one) => [one.name, visible(one.title) + (one.fits ? "" : " (won't fit)")]);
+  const item = el(
+    "li",
+    {},
+    choice(models, model, { "aria-label": `Model ${number}`, class: "who" }),
+    choice(SETTINGS, preset, { "aria-label": `Settings of model ${number}`, class: "how" }),
+    iconButton("close", `Leave out model ${number}`, () => {
+      const next = item.nextElementSibling ?? item.previousElementSibling;
+      if (list.childElementCount > 2) item.remove();
+      else return announce("Two are the fewest that can be compared.");
+      next?.querySelector("select")?.focus();
+      return renumber(list);
+    }),
+  );
+  queueMicrotask(() => renumber(list));
+  return item;
+}
+
+function renumber(list) {
+  [...list.children].forEach((item, index) => {
+    item.querySelector(".who").setAttribute("aria-label", `Model ${index + 1}`);
+    item.querySelector(".how").setAttribute("aria-label", `Settings of model ${index + 1}`);
+    const out = item.querySelector("button");
+    out.setAttribute("aria-label", `Leave out model ${index + 1}`);
+    out.hidden = list.childElementCount <= 2;
+  });
+  if (view) view.more.hidden = list.childElementCount >= MOST;
+}
+
+const chosen = (list) =>
+  [...list.children].map((item) => {
+    const preset = item.querySelector(".how").value;
+    return { model: item.querySelector(".who").value, ...(preset && { preset }) };
+  });
+
+async function run({ question, contenders, together, ask, halt, result, table: told }) {
+  const words = question.value.trim();
+  if (running || !words || !state.collection) return;
+  const shared = new TurnView(words, { again: () => {}, edit: () => {} });
+  const columns = [];
+  const columnsNode = el("div", { class: "columns" });
+  const note = el("p", { class: "quiet", role: "status" });
+  result.replaceChildren(el("h3", { class: "compared-question", dir: "auto" }, words), note, shared.parts.evidence, shared.parts.quotes, columnsNode);
+  const mine = { abort: new AbortController(), key: null };
+  running = mine;
+  result.scrollIntoView({ block: "start" });
+  ask.hidden = true;
+  halt.hidden = false;
+  announce("Looking for passages.");
+  const all = {
+    started({ key, contenders: them, sentence }) {
+      mine.key = key;
+      note.textContent = sentence ?? "";
+      columns.push(...them.map((one, index) => new Column(words, one, index, () => mine.comparison)));
+      columnsNode.replaceChildren(...columns.map((one) => one.node));
+    },
+    evidence_ready(found) {
+      shared.evidence(found.evidence, found);
+      announce(`${found.evidence.length} passages found, the same for all.`);
+    },
+    quotes_ready({ citations }) {
+      shared.quotes(citations);
+      for (const one of columns) one.cite(citations);
+    },
+    compared({ comparison }) {
+      mine.over = true;
+      mine.comparison = comparison;
+      for (const one of columns) one.complete(comparison);
+      announce("All have answered. You can vote for the best.");
+    },
+    error({ message }) {
+      mine.over = true;
+      note.replaceChildren(el("span", { class: "bad" }, message));
+    },
+  };
+  try {
+    const body = { question: words, contenders: chosen(contenders), together: together.checked };
+    await stream(`collections/${state.collection.id}/compare`, body, mine.abort.signal, (name, value) => {
+      if (Number.isInteger(value.contender)) columns[value.contender]?.receive(name, value);
+      else all[name]?.(value);
+    });
+    if (!mine.over) throw new Error("The comparison broke off. Ask again.");
+  } catch (error) {
+    note.replaceChildren(el("span", { class: "bad", role: "alert" }, error.name === "AbortError" ? "Stopped." : error.message));
+  } finally {
+    for (const one of columns) one.over();
+    running = null;
+    const haltHadFocus = document.activeElement === halt;
+    ask.hidden = false;
+    halt.hidden = true;
+    if (haltHadFocus) ask.focus();
+    await attempt(told.load);
+  }
+}
+
+function stop() {
+  if (!running) return false;
+  const mine = running;
+  if (mine.key) call("DELETE", `answers/${mine.key}`).catch(() => mine.abort.abort());
+  else mine.abort.abort();
+  announce("Stopping.");
+  return true;
+}
+
+export function start() {
+  $("open-compare").hidden = !offers("comparisons");
+  $("open-compare").addEventListener("click", () => ($("compare").hidden ? showCompare() : closeCompare()));
+  on("conversation", () => !running && closeCompare());
+  // What is asked in the conversation is seen there; a comparison under way goes on meanwhile.
+  on("answering", () => state.answering && toggle(false));
+}

@@ -1,0 +1,131 @@
+// How answers are written: each parameter with its sentence and its cost, set for a conversation or a collection, and always reset-able.
+
+import { call, offers } from "./api.js";
+import { attempt, dialog } from "./dialogs.js";
+import { $, announce, el, textButton, visible } from "./dom.js";
+import { row } from "./parameter.js";
+import * as preferences from "./preferences.js";
+import { on, state } from "./state.js";
+
+const PRESETS = [
+  ["exact", "Exact", "The likeliest words, the same each time: for facts."],
+  ["balanced", "Balanced", "A little variety in the wording."],
+  ["free", "Free", "For drafts and ideas, not for facts."],
+];
+
+let known = null; // { ranges, presets, defaults }
+
+/** Where what is set is kept: each with { told(), put(parameters), reset() }, all giving { parameters, effective }. */
+function scopes() {
+  const collection = state.collection && `collections/${state.collection.id}/parameters`;
+  const conversation = {
+    words: state.conversation ? `This conversation: “${visible(state.conversation.title)}”` : "This conversation, which begins with the next question",
+    told: async () => {
+      if (state.conversation) return call("GET", `conversations/${state.conversation.id}/parameters`);
+      const below = collection ? await call("GET", collection) : { effective: known.defaults };
+      return { parameters: state.own.parameters, effective: { ...below.effective, ...state.own.parameters } };
+    },
+    put: async (parameters) => {
+      await check(parameters);
+      await preferences.setOwn({ ...state.own, parameters });
+    },
+    reset: () => preferences.setOwn({ ...state.own, parameters: {} }),
+  };
+  const whole = collection && {
+    words: `The collection “${visible(state.collection.name)}”, and every new conversation about it`,
+    told: () => call("GET", collection),
+    put: async (parameters) => call("PUT", collection, { parameters, model: (await call("GET", collection)).model }),
+    reset: () => call("DELETE", collection),
+  };
+  return whole ? { conversation, collection: whole } : { conversation };
+}
+
+/** Before a conversation begins nothing asks the appliance: what is out of range is found here, in its words. */
+async function check(parameters) {
+  for (const [name, value] of Object.entries(parameters)) {
+    const range = known.ranges.find((one) => one.name === name);
+    if (range && range.least !== null && !(value >= range.least && value <= range.most)) throw new Error(outside(range));
+  }
+}
+
+const outside = (range) => `${range.title} must be ${range.kind === "int" ? "a whole number" : "a number"} from ${range.least.toLocaleString("en")} to ${range.most.toLocaleString("en")}.`;
+
+export async function showParameters() {
+  if (!known) known = await attempt(() => call("GET", "parameters"));
+  if (!known) return;
+  const all = scopes();
+  let scope = all.conversation;
+  let held = { parameters: {}, effective: known.defaults };
+  const said = el("p", { class: "quiet", role: "status" });
+  const rows = new Map();
+
+  const show = (found) => {
+    held = { parameters: found.parameters, effective: { ...known.defaults, ...found.effective } };
+    for (const [name, one] of rows) one.show(held.effective[name] ?? null, name in held.parameters);
+    const count = Object.keys(held.parameters).length;
+    said.textContent = count ? `${count} changed here. The next question is answered with that.` : "Nothing is changed here.";
+    reset.disabled = !count;
+    for (const [name] of PRESETS) presets[name].setAttribute("aria-pressed", String(fits(known.presets[name], held.effective)));
+  };
+  const load = () => attempt(async () => show(await scope.told()));
+  /** Keep these; a refusal is given back in its one sentence. */
+  const keep = async (parameters) => {
+    try {
+      await scope.put(parameters);
+      show(await scope.told());
+      if (scope === all.collection) await preferences.load();
+      return "";
+    } catch (error) {
+      return error.message;
+    }
+  };
+  const set = (name, value) => {
+    const { [name]: _, ...rest } = held.parameters;
+    return keep(value === null ? rest : { ...rest, [name]: value });
+  };
+  const pick = async (name, words) => {
+    const refusal = await keep({ ...held.parameters, ...known.presets[name] });
+    if (refusal) said.textContent = refusal;
+    else announce(`${words}.`);
+  };
+  const reset = textButton("again", "Reset", () =>
+    attempt(async () => {
+      await scope.reset();
+      show(await scope.told());
+      if (scope === all.collection) await preferences.load();
+      announce("Everything is as the model has it.");
+    }),
+  );
+  const presets = Object.fromEntries(PRESETS.filter(([name]) => known.presets[name]).map(([name, words]) => [name, el("button", { type: "button", "aria-pressed": "false", onclick: () => pick(name, words) }, words)]));
+  const limits = { context: trained(), threads: navigator.hardwareConcurrency };
+  for (const range of known.ranges.filter((one) => one.panel !== false)) rows.set(range.name, row(range, { set, outside, most: limits[range.name] }));
+  const choices = Object.entries(all).map(([name, one], index) => {
+    const radio = el("input", { type: "radio", name: "scope", id: `scope-${name}`, value: name, onchange: () => ((scope = one), load()) });
+    radio.checked = index === 0;
+    return el("p", { class: "choice" }, radio, el("label", { for: radio.id }, one.words));
+  });
+  const content = el(
+    "div",
+    { class: "stack" },
+    el("fieldset", {}, el("legend", {}, "It holds for"), ...choices),
+    el("section", { class: "group", "aria-labelledby": "presets-title" }, el("h3", { id: "presets-title" }, "All at once"), el("ul", { class: "presets" }, ...PRESETS.filter(([name]) => presets[name]).map(([name, , meaning]) => el("li", {}, presets[name], el("span", { class: "quiet" }, meaning))))),
+    el("div", { class: "rows" }, ...[...rows.values()].map((one) => one.node)),
+    el("div", { class: "dialog-foot" }, said, reset),
+  );
+  dialog("Parameters", content, { wide: true });
+  await load();
+}
+
+const fits = (preset, effective) => Boolean(preset) && Object.entries(preset).every(([name, value]) => effective[name] === value);
+
+/** As far as the model in use was trained, which is less than what the program would take. */
+function trained() {
+  const name = state.own.model || state.preferences?.model || state.shelf?.purposes.answering;
+  return state.shelf?.models.find((one) => one.name === name)?.trained_context || undefined;
+}
+
+export function start() {
+  $("open-parameters").hidden = !offers("parameters");
+  $("open-parameters").addEventListener("click", showParameters);
+  on("preferences", () => $("open-parameters").classList.toggle("changed", Object.keys(state.own.parameters).length > 0 || Object.keys(state.preferences?.parameters ?? {}).length > 0));
+}
