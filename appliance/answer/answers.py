@@ -61,6 +61,11 @@ class Draft:
         if self._first_token is None:
             self._first_token = self._milliseconds()
 
+    @property
+    def begun(self) -> bool:
+        """Something of the model's words was shown."""
+        return self._first_token is not None
+
     def count(self, done: Done, enough: Enough) -> None:
         self.prompt_tokens += done.prompt_tokens
         self.completion_tokens += done.completion_tokens
@@ -69,7 +74,7 @@ class Draft:
         self.energy = both(self.energy, done.energy)
         self.stopped = self.stopped or (done.reason == "cancelled" and not enough.said)
         if done.reason == "length" and not enough.said:
-            self.note = CUT
+            self.note = " ".join(filter(None, (self.note, CUT)))
 
     def seconds_left(self, done: int, total: int) -> float | None:
         """Of reading the prompt, by the speed since the first report; None at the first."""

@@ -15,11 +15,11 @@ from appliance.answer.followups import complete
 from appliance.answer.overview import Overview
 from appliance.answer.prompt import Prompt, checked_question
 from appliance.answer.prose import Prose
-from appliance.answer.quotes import choose, every_sentence, rank_sentences
+from appliance.answer.quotes import Quote, choose, every_sentence, rank_sentences
 from appliance.answer.retriever import Found, Retriever, SearchesVectors
 from appliance.answer.summary import asked_document, is_request, named_document
 from appliance.documents import AnswerEvent, Document, Evidence, EvidenceReady, Finished, Progress, Queued, QuotesReady, Turn
-from appliance.errors import ModelError
+from appliance.errors import BaseCampFailed, ModelError
 from appliance.library.reading import Reader
 from appliance.models.embeds import Embeds
 from appliance.models.generator import Done, Piece, Reading, Waiting
@@ -154,16 +154,13 @@ class Asker:
             yield Finished(draft.answer(citations, prose))
             return
         try:
-            generator = self._model(model, parameters=parameters)
-            draft.model = generator.name
-            told = parameters.over(generator.own)
-            settings = prompts.told(generator.settings, told)
-            prompt = prompts.build(draft.searched_for, draft.evidence, ranked, settings, generator.prompt_tokens, told.system or "")
-            if prompt is None:
-                draft.note = "The question leaves this model no room for evidence: only the quotes are shown."
-            else:
-                prose.most = prompt.sentences
-                yield from self._stream(draft, generator, prompt, prose, cancel, parameters, client)
+            try:
+                yield from self._write(draft, ranked, prose, cancel, model, parameters, client)
+            except BaseCampFailed:
+                if draft.begun:
+                    raise
+                # Nothing of its words was shown: the model on this machine answers instead, and says so.
+                yield from self._write(draft, ranked, prose, cancel, model, parameters, client)
         except ModelError as error:
             draft.note = str(error)
         yield from prose.finish()
@@ -194,6 +191,21 @@ class Asker:
             return [one for one in self._library.documents(collection_id) if documents is None or one.id in documents]
         name = asked_document(question)
         return None if name is None else named_document(name, self._library.documents(collection_id))
+
+    def _write(
+        self, draft: Draft, ranked: Sequence[Quote], prose: Prose, cancel: threading.Event, model: str, parameters: Parameters, client: str
+    ) -> Iterator[AnswerEvent]:
+        """The prompt for the model that is there now, and its prose. Raises ModelError."""
+        generator = self._model(model, parameters=parameters)
+        draft.model, draft.note = generator.name, generator.note
+        told = parameters.over(generator.own)
+        settings = prompts.told(generator.settings, told)
+        prompt = prompts.build(draft.searched_for, draft.evidence, ranked, settings, generator.prompt_tokens, told.system or "")
+        if prompt is None:
+            draft.note = "The question leaves this model no room for evidence: only the quotes are shown."
+            return
+        prose.most = prompt.sentences
+        yield from self._stream(draft, generator, prompt, prose, cancel, parameters, client)
 
     def _stream(
         self, draft: Draft, generator: Writes, prompt: Prompt, prose: Prose, cancel: threading.Event, parameters: Parameters, client: str

@@ -105,6 +105,7 @@ class Scripted:
     """Stands in for the generator to provoke what the real one does rarely: a crash, invented markers, a queue."""
 
     own = NOTHING_TOLD
+    note = ""
     name = "scripted"
     waiting = 0
 
