@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from appliance.durable import storage_error, sync, sync_folder
+from appliance.durable import storage_error, sync, sync_folder, writing_durably
 from appliance.errors import BadRequest, DiskFull, GeneratorFailed, ModelTaken, NoSuchPath, NotAModel, PromptTooLong
 from appliance.licences import CONDITIONS, FREE
 from appliance.machine.look import memory_now
@@ -37,6 +37,8 @@ from appliance.shelf.rendering import rendered
 from appliance.shelf.shelf import ModelShelf
 
 ADDING = ".adding-"
+LICENCE = "LICENSE.txt"
+"""The licence's text in a model's folder, where one came with it."""
 _PIECE = 4 << 20
 _SPARE = 64 << 20
 """Bytes that must stay free on the home's disk."""
@@ -79,6 +81,8 @@ class Wishes:
     examples: tuple[Message, ...] = ()
     licence: str = ""
     """Where the file itself says none."""
+    licence_text: str = ""
+    """Kept beside the model, for whoever passes it on."""
     sha256: str = ""
     """What the weights must be; empty where nobody says."""
     notes: tuple[str, ...] = ()
@@ -112,6 +116,7 @@ def prepare(
     if wanted in {model.name for model in shelf.all()} or os.path.lexists(shelf.folder / wanted):
         raise ModelTaken(name=wanted)
     settings = settings_of(found.gguf, path.name)
+    wishes = _bounded(wishes, found.gguf.context)
     can_call_tools = _template(path.name, found.gguf.template)
     sweep(shelf.folder)
     folder = shelf.folder / f"{ADDING}{os.getpid()}-{secrets.token_hex(4)}"
@@ -122,6 +127,7 @@ def prepare(
         if _checked(parts[0].path).gguf != found.gguf:
             raise NotAModel(name=path.name, detail="it changed while it was copied")
         model = _model(wanted, found, parts, settings, wishes, can_call_tools)
+        _keep_licence(folder, wishes.licence_text)
         notes = _try(model, path.name, threads)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -154,6 +160,15 @@ def settings_of(gguf: Gguf, file_name: str) -> GeneratorSettings:
         max_tokens=min(tier.max_tokens, context // 4),
         advice=tier.advice,
     )
+
+
+def _bounded(wishes: Wishes, trained: int) -> Wishes:
+    """No more context than the model was made for."""
+    wanted = wishes.parameters.context
+    if wanted is None or wanted <= trained:
+        return wishes
+    note = f"Its context is set to {trained} tokens, which the model was made for, not {wanted}."
+    return replace(wishes, parameters=replace(wishes.parameters, context=trained), notes=(*wishes.notes, note))
 
 
 def licence_of(told: str) -> str:
@@ -209,6 +224,16 @@ def _brought(
     except OSError as error:
         raise storage_error(error, folder.parent) from error
     return tuple(parts)
+
+
+def _keep_licence(folder: Path, text: str) -> None:
+    if not text:
+        return
+    try:
+        with writing_durably(folder / LICENCE) as file:
+            file.write(text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise storage_error(error, folder.parent) from error
 
 
 def _told(tell: Callable[[int, int], None], before: int, total: int, done: int) -> None:
