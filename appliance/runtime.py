@@ -18,6 +18,8 @@ from appliance import __version__
 from appliance.access.entry import Access
 from appliance.answer.pipeline import Asker
 from appliance.answer.preferred import effective
+from appliance.basecamp.camp import Camp
+from appliance.basecamp.link import Link
 from appliance.config import Settings
 from appliance.energy.account import Account
 from appliance.energy.meter import Meter
@@ -88,7 +90,9 @@ class Lazy(Generic[Part]):
 class Appliance:
     """The parts of one run, put together. Close it when done."""
 
-    def __init__(self, settings: Settings, manifest: Manifest, library: Holdings, seal: Seal, trusted: Trust, *, serving: bool) -> None:
+    def __init__(
+        self, settings: Settings, manifest: Manifest, library: Holdings, seal: Seal, trusted: Trust, *, serving: bool, link: Link | None = None
+    ) -> None:
         self.settings = settings
         self.manifest = manifest
         self.library = library
@@ -103,7 +107,10 @@ class Appliance:
         self.saver = Saver(settings.home, settings.usable_threads)
         # Only the process that serves opens Chroma: two on one directory lose each other's vectors.
         self.vectors: ExactVectors | Vectors = Vectors(library, settings.index) if serving else ExactVectors(library)
-        self.asker = Asker(library, self.vectors, self.embedder, self.loaded.generator)
+        self.link = link
+        self.camp = Camp(link, self.loaded.generator) if link and link.llm else None
+        """The base camp's language model, before those that are here; None where none was named."""
+        self.asker = Asker(library, self.vectors, self.embedder, self.camp.generator if self.camp else self.loaded.generator)
         self.ingest = Ingest(library, self.embedder, self.sandbox)
         self.conversations = Conversations(library)
         self.preferences = Preferences(library)
@@ -170,6 +177,8 @@ class Appliance:
         if self.jobs is not None:
             self.jobs.close()
         self.loaded.close()
+        if self.link is not None:
+            self.link.close()
         self.sandbox.close()
         self.access.close()
         # Python that ends while onnxruntime still loads a model is aborted by it ("terminate called without an active exception").
@@ -200,8 +209,13 @@ class Appliance:
         return load_embedder(self.settings, self.manifest)
 
 
-def open_appliance(settings: Settings, *, write: bool, purpose: str, seal: Seal, serving: bool = False) -> Appliance:
-    """Read the manifest, open the library, put the parts together; no model is loaded yet.
+def open_link(settings: Settings) -> Link | None:
+    """The one process that talks to a base camp, where one is named. Before the network is shut: later none can be started."""
+    return Link(settings.llm, settings.vectors) if settings.llm or settings.vectors else None
+
+
+def open_appliance(settings: Settings, *, write: bool, purpose: str, seal: Seal, serving: bool = False, link: Link | None = None) -> Appliance:
+    """Read the manifest, open the library, put the parts together; no model is loaded yet. The appliance closes `link`.
 
     Raises the bundle's and the library's errors.
     """
@@ -215,7 +229,7 @@ def open_appliance(settings: Settings, *, write: bool, purpose: str, seal: Seal,
     except BaseException:
         library.close()
         raise
-    return Appliance(settings, manifest, library, seal, trusted, serving=serving)
+    return Appliance(settings, manifest, library, seal, trusted, serving=serving, link=link)
 
 
 def open_library(settings: Settings, *, write: bool, purpose: str = "", embedder: str | None = None, manifest: Manifest | None = None) -> Holdings:

@@ -32,6 +32,8 @@ ALLOWED = {
     # The converter's process shuts its own network with the filter of `offline`.
     "ingest": VALUES | {"durable", "library", "models", "offline"},
     "answer": VALUES | {"library", "models"},
+    # What another program may ask of the library.
+    "mcp": VALUES | {"library", "answer"},
     # What a machine needs is in the manifest and in the models' entries there; what a disk is, `carrying` knows.
     "machine": VALUES | {"config", "manifest", "models", "carrying"},
     # A shelf holds models of the bundle and added ones; what one needs is measured against the machine.
@@ -41,7 +43,7 @@ ALLOWED = {
     # Who else may use the appliance: keys of programs, guests of a local network.
     "access": VALUES | {"durable"},
     "runtime": VALUES
-    | {"access", "energy", "config", "manifest", "integrity", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs", "shelf"},
+    | {"access", "basecamp", "energy", "config", "manifest", "integrity", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs", "shelf"},
 }
 EVERYTHING = {*ALLOWED, "web", "commands", "cli"}
 ONE_IMPORTER = {

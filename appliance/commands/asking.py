@@ -14,7 +14,7 @@ from appliance.config import Settings
 from appliance.documents import Answer, Citation, Delta, EvidenceReady, Finished, Progress, Queued, QuotesReady, SentenceChecked
 from appliance.errors import BadRequest, NoSuchDocument, NoSuchPath
 from appliance.offline.seal import Seal
-from appliance.runtime import Appliance, open_appliance
+from appliance.runtime import Appliance, open_appliance, open_link
 
 
 def ask(settings: Settings, given: argparse.Namespace) -> int:
@@ -78,9 +78,12 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
 def _open(settings: Settings, given: argparse.Namespace) -> tuple[Appliance, int, tuple[int, ...] | None]:
     if bool(given.question) == bool(given.questions):
         raise BadRequest(detail="Give one question, or a file of them with --questions.")
+    link = open_link(settings)
     seal = Seal.without_counting()
     seal.close_network()
-    appliance = open_appliance(settings, write=False, purpose=given.command, seal=seal)
+    appliance = open_appliance(settings, write=False, purpose=given.command, seal=seal, link=link)
+    if link is not None:
+        print(link.sentence, file=sys.stderr)
     for sentence in appliance.trust.notices:
         print(sentence, file=sys.stderr)
     try:

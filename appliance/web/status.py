@@ -38,6 +38,7 @@ def routes(appliance: Appliance) -> Blueprint:
                 "context": model.settings.context,
                 "processor": appliance.processor,
             },
+            "basecamp": {"hosts": list(appliance.link.hosts), "sentence": _camp(appliance)} if appliance.link else None,
             "trust": {"sentence": appliance.trust.sentence, "notices": list(appliance.trust.notices)},
             "machine": to_json(appliance.machine.findings) if appliance.machine else None,
             "waiting": sum(state.waiting for state in appliance.loaded.states().values()),
@@ -45,3 +46,9 @@ def routes(appliance: Appliance) -> Blueprint:
         }
 
     return blueprint
+
+
+def _camp(appliance: Appliance) -> str:
+    """What leaves this machine and where to, and how it is with it."""
+    leaves = appliance.link.sentence if appliance.link else ""
+    return f"{leaves} {appliance.camp.sentence}" if appliance.camp else leaves
