@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import numpy
 
 if TYPE_CHECKING:
-    from chromadb.api.client import Client
+    from chromadb.api.fastapi import FastAPI
     from chromadb.api.models.Collection import Collection
+    from chromadb.types import Collection as Entry
 
 Send = Callable[[Any, str, str, Mapping[str, str], bytes], tuple[int, dict[str, str], bytes]]
 """(exchange, method, path with query, headers, body) → (status, headers, body)"""
@@ -32,7 +33,7 @@ class Server:
         self._send = send
         self._guard = threading.Lock()
         self._thread = threading.local()
-        self._client: Client | None = None
+        self._client: FastAPI | None = None
         self._known: dict[str, Collection] = {}
 
     def call(self, request: Mapping[str, Any], exchange: Any) -> Any:
@@ -46,7 +47,7 @@ class Server:
             case "claim":
                 self._collection(request["name"]).modify(metadata={"writer": request["writer"]})
             case "look":
-                fresh = self._chroma().get_collection(request["name"], embedding_function=None)
+                fresh = self._opened(self._chroma().get_collection(request["name"]))
                 return {"writer": str((fresh.metadata or {}).get("writer", "")), "count": int(fresh.count())}
             case "remove":
                 self._known.pop(request["name"], None)
@@ -68,7 +69,7 @@ class Server:
         # As in vectors_chroma.py, which says why.
         hnsw = CreateHNSWConfiguration(space="cosine", max_neighbors=32, ef_construction=200, ef_search=200)
         configuration = CreateCollectionConfiguration(hnsw=hnsw)
-        self._known[name] = self._chroma().create_collection(name, embedding_function=None, configuration=configuration)
+        self._known[name] = self._opened(self._chroma().create_collection(name, configuration=configuration))
 
     def _query(self, request: Mapping[str, Any]) -> list[list[tuple[str, float]]]:
         """For each of the vectors, ids and cosines, best first."""
@@ -82,20 +83,24 @@ class Server:
     def _collection(self, name: str) -> Collection:
         known = self._known.get(name)
         if known is None:
-            known = self._known[name] = self._chroma().get_collection(name, embedding_function=None)
+            known = self._known[name] = self._opened(self._chroma().get_collection(name))
         return known
 
-    def _chroma(self) -> Client:
+    def _opened(self, entry: Entry) -> Collection:
+        from chromadb.api.models.Collection import Collection
+
+        return Collection(client=self._chroma(), model=entry, embedding_function=None)
+
+    def _chroma(self) -> FastAPI:
         with self._guard:
             if self._client is None:
                 self._client = self._connected()
             return self._client
 
-    def _connected(self) -> Client:
-        """What `chromadb.HttpClient` makes, with another way out put into it before its first request."""
+    def _connected(self) -> FastAPI:
+        """The inner half of `chromadb.HttpClient`, with another way out put into it. The outer half sends requests while it is being made."""
         import httpx
-        from chromadb.api import ServerAPI
-        from chromadb.api.client import Client
+        from chromadb.api.fastapi import FastAPI
         from chromadb.config import Settings, System
 
         server, thread = self, self._thread
@@ -103,7 +108,8 @@ class Server:
         class Way(httpx.BaseTransport):
             def handle_request(self, request: httpx.Request) -> httpx.Response:
                 path = request.url.raw_path.decode("ascii")
-                status, headers, body = server._send(thread.exchange, request.method, path, dict(request.headers), request.read())
+                plain = {**request.headers, "accept-encoding": "identity"}
+                status, headers, body = server._send(thread.exchange, request.method, path, plain, request.read())
                 return httpx.Response(status, headers=headers, content=body)
 
         parts = urlsplit(self._address)
@@ -114,11 +120,11 @@ class Server:
             anonymized_telemetry=False,
         )
         system = System(settings)
-        api: Any = system.instance(ServerAPI)  # type: ignore[type-abstract]  # its name is how Chroma asks for the one of the settings
-        api._session.close()
-        api._session = httpx.Client(transport=Way(), trust_env=False, headers={**api._session.headers, "Accept-Encoding": "identity"})
+        client = system.instance(FastAPI)
+        client._session.close()
+        client._session = httpx.Client(transport=Way(), trust_env=False, headers=client._session.headers)
         system.start()
-        return Client.from_system(system)
+        return client
 
 
 def _rows(request: Mapping[str, Any]) -> Any:
