@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from flask import Flask, render_template
 
+from appliance.access.entry import Access
 from appliance.config import Settings
 from appliance.errors import HaversackError
 from appliance.machine.judge import Report
@@ -17,7 +18,7 @@ from appliance.web import errors, security
 def create_notice(settings: Settings, error: HaversackError, report: Report) -> Flask:
     """An app whose one page says `error`, with its status, so that no program takes it for the real page."""
     app = Flask(__name__)
-    security.protect(app, settings.port)
+    security.protect(app, settings.port, Access(settings.home, "off"))
 
     @app.get("/")
     def page() -> tuple[str, int]:

@@ -1,8 +1,13 @@
 """Loopback, but not trusted: any site that the user visits can send requests here, and so can a name that it points at 127.0.0.1.
 
-The page at / gives the browser a cookie that is made anew at each start (HttpOnly, SameSite=Strict). Every call of the API needs
-that cookie and a header that no other site's form or image can send; there is no CORS that would let its scripts add one.
-Every request, the page and its parts too, needs one of two exact Hosts and no foreign origin.
+Three doors, and a request comes by one of them: its socket and its path say which.
+
+- **The page's.** The page at / gives the browser a cookie that is made anew at each start (HttpOnly, SameSite=Strict). Every call of the
+  page's API needs that cookie and a header that no other site's form or image can send; there is no CORS that would let its scripts add one.
+- **Programs'** (`paths.shape`): by key, for any program on this machine under `--api open`, for none under `--api off`. No cookie counts there.
+- **Guests'**, on a socket of its own where the appliance is shared: `guests.py`.
+
+Every request, the page and its parts too, needs an exact Host and no foreign origin. `flask.g.client` says who asks.
 """
 
 from __future__ import annotations
@@ -10,12 +15,18 @@ from __future__ import annotations
 import hmac
 import secrets
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 
-from appliance.errors import NotOurPage, PageOutdated
+from appliance.access.entry import Access
+from appliance.errors import NotOurPage, PageOutdated, ProgramsShut, QueueFull
+from appliance.web import paths
+from appliance.web.guests import Guests, by_guests_door
+from appliance.web.turnstile import FULL
 
 HEADER = "X-Haversack"
 """Its presence proves that a script of this origin made the request: adding a header across origins needs a CORS preflight."""
+RETRY_AFTER = "5"
+"""Seconds until a program that was turned away should try again: about what one answer takes."""
 
 _POLICY = "; ".join(
     (
@@ -49,27 +60,29 @@ def cookie_name(port: int) -> str:
     return f"haversack_{port}"
 
 
-def protect(app: Flask, port: int) -> None:
+def protect(app: Flask, port: int, access: Access) -> None:
     """Guard every route of `app`, those registered later too, and set the headers of every answer."""
     token = secrets.token_urlsafe(32)
     hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
     if port == 80:
         hosts |= {"127.0.0.1", "localhost"}  # browsers leave out the default port
+    guests = Guests(access, HEADER)
 
     @app.before_request
-    def guard() -> None:
-        host = request.headers.get("Host", "")
-        origin = request.headers.get("Origin")
-        if host not in hosts or (origin is not None and origin != f"http://{host}"):
-            raise NotOurPage(port=port)
-        opens_page = request.path == "/" and request.headers.get("Sec-Fetch-Dest", "document") == "document"
-        # Old browsers send no Sec-Fetch-Site; "none" is an address that was typed.
-        if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none") and not opens_page:
-            raise NotOurPage(port=port)
+    def guard() -> Response | None:
+        g.guest = None
+        if by_guests_door():
+            return guests.guard(_refuse_strangers)
+        _refuse_strangers(hosts, port)
+        if paths.shape(request.path):
+            _let_program_in(access)
+            return None
+        g.client = "page"
         if request.path.startswith("/api/"):
             given = request.cookies.get(cookie_name(port), "")
             if request.headers.get(HEADER) != "1" or not hmac.compare_digest(given.encode(), token.encode()):
                 raise PageOutdated(port=port)
+        return None
 
     @app.after_request
     def finish(response: Response) -> Response:
@@ -77,6 +90,33 @@ def protect(app: Flask, port: int) -> None:
             response.headers[name] = value
         if request.endpoint == "static" and response.status_code in (200, 304):
             response.headers["Cache-Control"] = "no-cache"
+        if response.status_code == 429 and "Retry-After" not in response.headers:
+            response.headers["Retry-After"] = RETRY_AFTER
+        if by_guests_door():
+            return guests.finish(response)
         if request.endpoint == "page" and response.status_code == 200:
             response.set_cookie(cookie_name(port), token, httponly=True, samesite="Strict", path="/")
         return response
+
+
+def _refuse_strangers(hosts: set[str] | frozenset[str], port: int) -> None:
+    """Raises NotOurPage for another name, another origin and another site."""
+    host = request.headers.get("Host", "")
+    origin = request.headers.get("Origin")
+    if host not in hosts or (origin is not None and origin != f"http://{host}"):
+        raise NotOurPage(port=port)
+    opens_page = request.path == "/" and request.headers.get("Sec-Fetch-Dest", "document") == "document"
+    # Old browsers send no Sec-Fetch-Site; "none" is an address that was typed.
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none") and not opens_page:
+        raise NotOurPage(port=port)
+
+
+def _let_program_in(access: Access) -> None:
+    """Raises ProgramsShut, QueueFull, KeyRefused. A key comes as "Authorization: Bearer KEY", nowhere else: what is in an address is kept in logs."""
+    if access.api == "off":
+        raise ProgramsShut()
+    waiting = request.environ.get(FULL)
+    if waiting is not None:
+        raise QueueFull(ahead=waiting)
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    g.client = access.program(key.strip() if scheme.lower() == "bearer" else None)
