@@ -10,7 +10,24 @@ from werkzeug.routing import IntegerConverter, Map
 
 from appliance import __version__
 from appliance.runtime import Appliance
-from appliance.web import collections, conversations, documents, energy, errors, jobs, keys, packs, questions, security, sharing, status
+from appliance.web import (
+    collections,
+    compare,
+    conversations,
+    documents,
+    energy,
+    errors,
+    jobs,
+    keys,
+    packs,
+    parameters,
+    programs,
+    questions,
+    security,
+    sharing,
+    status,
+    translate,
+)
 from appliance.web.answering import Answering
 from appliance.web.guests import current_guest, offered
 from appliance.web.requests import JSON_LIMIT, PARTS_LIMIT, SpooledRequest
@@ -56,16 +73,20 @@ def create_app(appliance: Appliance) -> Flask:
         jobs.routes(appliance),
         questions.routes(appliance, answering),
         conversations.routes(appliance),
+        parameters.routes(appliance),
+        compare.routes(appliance, answering),
+        translate.routes(appliance, answering),
         energy.routes(appliance),
         keys.routes(appliance),
         sharing.routes(appliance),
     ):
         app.register_blueprint(blueprint, url_prefix="/api")
+    programs.register(app, appliance, answering)
 
     @app.get("/")
     def page() -> str:
         # What this appliance offers: the page asks for nothing that isn't there.
         return render_template("page.html", version=__version__, offers=offered(app), guest=current_guest() is not None)
 
-    errors.register(app, appliance.settings)
+    errors.register(app, appliance.settings, programs.response)
     return app

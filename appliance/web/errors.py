@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import sys
 import traceback
+from collections.abc import Callable
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from appliance.config import Settings
 from appliance.errors import DiskFull, HaversackError
+from appliance.web import paths
 
 _SENTENCES = {
     400: "This request can't be read. Reload the page and try again.",
@@ -21,9 +23,18 @@ _SENTENCES = {
 }
 
 
-def register(app: Flask, settings: Settings) -> None:
+InShape = Callable[[Exception, str, Settings], Response]
+"""(error, whose shape, settings) → what a program is told."""
+
+
+def register(app: Flask, settings: Settings, in_shape: InShape | None = None) -> None:
+    """`in_shape` answers at the addresses that are for programs."""
+
     @app.errorhandler(Exception)
-    def failed(error: Exception) -> tuple[Response, int]:
+    def failed(error: Exception) -> Response | tuple[Response, int]:
+        shape = paths.shape(request.path)
+        if shape and in_shape:
+            return in_shape(error, shape, settings)
         found = describe(error, settings)
         return jsonify(error={"code": found[0], "message": found[1]}), found[2]
 

@@ -21,7 +21,9 @@ from appliance.web.programs import (
     openai_responses,
 )
 from appliance.web.programs.answers import Answers
-from appliance.web.programs.errors import Told, told
+from appliance.web.programs.errors import Told, response, told
+
+__all__ = ["register", "response"]
 
 
 def register(app: Flask, appliance: Appliance, answering: Answering) -> None:

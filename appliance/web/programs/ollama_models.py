@@ -10,7 +10,7 @@ from appliance import __version__
 from appliance.errors import BadRequest
 from appliance.manifest import Model
 from appliance.runtime import Appliance
-from appliance.shelf.entries import ShelfModel
+from appliance.shelf.modelfile import exported
 from appliance.web.programs.naming import LATEST, Named, find, listed
 from appliance.web.programs.ollama_reading import now
 from appliance.web.programs.openai_models import capabilities, created
@@ -101,21 +101,14 @@ def _shown(appliance: Appliance, named: Named) -> dict[str, Any]:
     model = named.model
     if model is None:
         embedder = _embedder(named)
-        told = {
-            "general.architecture": "bert",
-            "bert.context_length": embedder.settings["max_tokens"],
-            "bert.embedding_length": embedder.settings["dimensions"],
+        info = {
+            "general.architecture": "embedder",
+            "embedder.context_length": embedder.settings["max_tokens"],
+            "embedder.embedding_length": embedder.settings["dimensions"],
         }
-        return {
-            "modelfile": "",
-            "parameters": "",
-            "template": "",
-            "license": embedder.licence,
-            "model_info": {"general.architecture": "embedder", **told},
-            **common,
-        }
+        return {"modelfile": "", "parameters": "", "template": "", "license": embedder.licence, "model_info": info, **common}
     return {
-        "modelfile": _modelfile(model),
+        "modelfile": exported(model),
         "parameters": "\n".join(f"{name} {value}" for name, value in model.parameters.told().items()),
         "template": model.template,
         "system": model.system,
@@ -127,7 +120,3 @@ def _shown(appliance: Appliance, named: Named) -> dict[str, Any]:
         },
         **common,
     }
-
-
-def _modelfile(model: ShelfModel) -> str:
-    return f"FROM {model.file.name}\n"
