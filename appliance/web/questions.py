@@ -17,6 +17,7 @@ from appliance.runtime import Appliance
 from appliance.web.answering import Answering, Events
 from appliance.web.collections import find
 from appliance.web.errors import describe
+from appliance.web.guests import current_guest
 from appliance.web.requests import body, ids, optional_id, text
 
 
@@ -90,10 +91,14 @@ def routes(appliance: Appliance, answering: Answering) -> Blueprint:
         return conversation
 
     def _stream(events: Events, collection_id: int, conversation: int | None) -> Response:
+        guest = current_guest()  # read here: the work is done in another thread
+
         def keep(answer: Answer) -> Conversation:
             # A new conversation begins with its first answer: a question that failed leaves no empty one.
             kept = conversation if conversation is not None else conversations.start(collection_id).id
             conversations.append(kept, answer)
+            if guest is not None:
+                guest.conversations.add(kept)  # no others are shown to him
             return conversations.get(kept)
 
         def explain(error: Exception) -> dict[str, str]:
