@@ -101,12 +101,14 @@ def prepare(
     wishes: Wishes | None = None,
     threads: int = 2,
     take: bool = False,
+    share: bool = False,
     tell: Callable[[int, int], None] = _ignore,
     cancel: threading.Event | None = None,
 ) -> Prepared:
     """Check the GGUF at `path` and copy it to the shelf's disk; `ModelShelf.add` makes it one of its models.
 
     `name` is what it will be called, made from the file's name unless told. `take`: the files are ours and are moved, not copied, where that can be.
+    `share`: they are another model's of this shelf, and its disk holds them once for both where it can.
     `tell` hears of bytes copied, of how many. Takes some seconds more than the copying: the model is tried.
     Raises NotAModel with one plain reason, ModelTaken, BadRequest, NoSuchPath, DiskFull, LibraryReadOnly; then nothing is left behind.
     """
@@ -121,7 +123,7 @@ def prepare(
     sweep(shelf.folder)
     folder = shelf.folder / f"{ADDING}{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        parts = _brought(found, folder, wanted, take, tell, cancel)
+        parts = _brought(found, folder, wanted, os.rename if take else os.link if share else None, tell, cancel)
         if wishes.sha256 and parts[0].sha256 != wishes.sha256:
             raise NotAModel(name=path.name, detail="its sha256 is not the one that it should have: the copy is damaged")
         if _checked(parts[0].path).gguf != found.gguf:
@@ -202,7 +204,7 @@ def _template(file_name: str, template: str) -> bool:
 
 
 def _brought(
-    found: Found, folder: Path, name: str, take: bool, tell: Callable[[int, int], None], cancel: threading.Event | None
+    found: Found, folder: Path, name: str, put: Callable[[Path, Path], None] | None, tell: Callable[[int, int], None], cancel: threading.Event | None
 ) -> tuple[ModelPart, ...]:
     """The files under the names that they will have, synced, with their hashes."""
     count = len(found.files)
@@ -213,7 +215,7 @@ def _brought(
         done = 0
         for number, file in enumerate(found.files, 1):
             target = folder / (part_name(name, number, count) if count > 1 else f"{name}.gguf")
-            moved = take and _moved(file, target)
+            moved = put is not None and _put(put, file, target)
             if not moved and shutil.disk_usage(folder).free < total - done + _SPARE:
                 raise DiskFull(path=folder.parent)
             digest = _copied(target if moved else file, None if moved else target, partial(_told, tell, done, total), cancel)
@@ -240,10 +242,10 @@ def _told(tell: Callable[[int, int], None], before: int, total: int, done: int) 
     tell(before + done, total)
 
 
-def _moved(source: Path, target: Path) -> bool:
+def _put(how: Callable[[Path, Path], None], source: Path, target: Path) -> bool:
     try:
-        os.rename(source, target)
-    except OSError:  # another disk
+        how(source, target)
+    except OSError:  # another disk, or one that doesn't know links
         return False
     return True
 

@@ -1,0 +1,139 @@
+"""Whatever somebody wants on the shelf: a GGUF, one part of several, a Modelfile, a folder with one of these, or the store of an Ollama machine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import NoSuchModel, NoSuchPath, NotAModel
+from appliance.models.gguf import NotAGguf
+from appliance.shelf.adding import Wishes, prepare
+from appliance.shelf.entries import Prepared, ShelfModel, name_of
+from appliance.shelf.joining import find_parts
+from appliance.shelf.modelfile import LARGEST, Modelfile, read_modelfile, wishes_of
+from appliance.shelf.ollama import as_modelfile, find_stored, store_of
+from appliance.shelf.shelf import ModelShelf
+
+MODELFILE = "Modelfile"
+_OTHER = {
+    ".safetensors": "it is in the safetensors form: convert it to a GGUF on the machine that has its tools",
+    ".bin": "it is no GGUF file",
+    ".pt": "it is PyTorch's own form: convert it to a GGUF on the machine that has its tools",
+    ".zip": "it is packed: unpack it first",
+    ".gz": "it is packed: unpack it first",
+    ".7z": "it is packed: unpack it first",
+    ".part": "its download was not finished",
+    ".crdownload": "its download was not finished",
+}
+
+
+def bring(
+    path: Path,
+    shelf: ModelShelf,
+    *,
+    name: str = "",
+    tag: str = "",
+    threads: int = 2,
+    take: bool = False,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+    cancel: threading.Event | None = None,
+) -> Prepared:
+    """Check what is at `path` and prepare it; see `prepare`. `tag` names a model of an Ollama store.
+
+    Raises NotAModel, NoSuchPath, NoSuchModel, ModelTaken, BadRequest, BadParameter, DiskFull, LibraryReadOnly.
+    """
+    given: dict[str, Any] = {"threads": threads, "take": take, "tell": tell, "cancel": cancel}
+    if path.is_dir():
+        if root := store_of(path):
+            return _from_store(root, shelf, name, tag, given)
+        path = _only_model(path)
+    if not path.is_file():
+        raise NoSuchPath(path=str(path))
+    if _magic(path) == b"GGUF" or path.suffix.lower() == ".gguf":
+        return prepare(path, shelf, name=name, **given)
+    if path.suffix.lower() in _OTHER:
+        raise NotAModel(name=path.name, detail=_OTHER[path.suffix.lower()])
+    if path.stat().st_size > LARGEST:
+        raise NotAModel(name=path.name, detail="it is neither a GGUF nor a Modelfile")
+    return _from_modelfile(path, shelf, name, given)
+
+
+def _from_modelfile(path: Path, shelf: ModelShelf, name: str, given: dict[str, Any]) -> Prepared:
+    modelfile = read_modelfile(path)
+    if not modelfile.source:
+        raise NotAModel(name=path.name, detail="it has no FROM, which names the model's file")
+    called = name or ("" if path.stem == MODELFILE else name_of(path.stem))
+    file = Path(modelfile.source).expanduser()
+    file = file if file.is_absolute() else path.parent / file
+    if file.is_dir():
+        file = _only_model(file)
+    if file.is_file():
+        return prepare(file, shelf, name=called, wishes=_wishes(modelfile, file), **{**given, "take": False})
+    try:
+        base = shelf.find(modelfile.source)
+    except NoSuchModel as error:
+        detail = f"its FROM says {modelfile.source[:80]!r}, which is neither a file here nor a model of the shelf: add that first"
+        raise NotAModel(name=path.name, detail=detail) from error
+    shelf.verify(base)
+    called = called or name_of(f"{base.name}-2")
+    wishes = _over(_wishes(modelfile, base.file), base, called)
+    return prepare(base.file, shelf, name=called, wishes=wishes, **{**given, "take": False}, share=base.origin == "added")
+
+
+def _over(wishes: Wishes, base: ShelfModel, called: str) -> Wishes:
+    """What the Modelfile says, and where it says nothing, what its base came with."""
+    return replace(
+        wishes,
+        title=f"{base.title} ({called})",
+        system=wishes.system or base.system,
+        parameters=wishes.parameters.over(base.parameters),
+        examples=wishes.examples or base.examples,
+        licence=wishes.licence or base.licence,
+    )
+
+
+def _from_store(root: Path, shelf: ModelShelf, name: str, tag: str, given: dict[str, Any]) -> Prepared:
+    model = find_stored(root, tag)
+    weights = model.blob(model.weights)
+    wishes = _wishes(as_modelfile(model), weights, model.tag)
+    notes = ["Its part that sees pictures is left out."] if any(layer.kind == "projector" for layer in model.layers) else []
+    called = name or name_of(model.tag.removesuffix(":latest").replace("/", "-"))
+    wishes = replace(wishes, sha256=model.weights.sha256, notes=(*wishes.notes, *notes), title=model.tag)
+    return prepare(weights, shelf, name=called, wishes=wishes, **{**given, "take": False})
+
+
+def _wishes(modelfile: Modelfile, weights: Path, name: str = "") -> Wishes:
+    try:
+        template = find_parts(weights).gguf.template
+    except NotAGguf as error:
+        raise NotAModel(name=name or weights.name, detail=error) from error
+    except OSError as error:
+        raise NotAModel(name=name or weights.name, detail=f"it can't be read ({error.strerror or error})") from error
+    return wishes_of(modelfile, template)
+
+
+def _only_model(folder: Path) -> Path:
+    """The Modelfile of a folder, or the only GGUF in it, in parts or not. Raises NotAModel."""
+    if (folder / MODELFILE).is_file():
+        return folder / MODELFILE
+    found = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".gguf" and file.is_file())
+    if found:
+        try:
+            parts = set(find_parts(found[0]).files)
+        except (NotAGguf, OSError):
+            parts = {found[0]}
+        if set(found) <= parts:
+            return found[0]
+        raise NotAModel(name=folder.name, detail=f"it is a folder with several GGUF files: name one of {', '.join(file.name for file in found[:10])}")
+    raise NotAModel(name=folder.name, detail="it is a folder without a GGUF, a Modelfile or an Ollama store")
+
+
+def _magic(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4)
+    except OSError as error:
+        raise NotAModel(name=path.name, detail=f"it can't be read ({error.strerror or error})") from error
