@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
+from appliance.access.keys import Keys
 from appliance.runtime import Appliance
 from appliance.web.app import create_app
+from appliance.web.paths import shape
+from appliance.web.turnstile import FULL
 from tests.web.calling import PORT, Caller
 
 US = f"127.0.0.1:{PORT}"
@@ -38,7 +43,12 @@ def paths(app: Flask) -> Iterator[str]:
 
 
 def api_paths(app: Flask) -> list[str]:
-    return sorted({path for path in paths(app) if path.startswith("/api/")})
+    """Those of the page; programs' are below."""
+    return sorted({path for path in paths(app) if path.startswith("/api/") and not shape(path)})
+
+
+def program_paths(app: Flask) -> list[str]:
+    return sorted({path for path in paths(app) if shape(path)})
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +94,108 @@ def test_the_api_answers_nobody_without_this_starts_cookie_and_the_pages_header(
                 assert answer.status_code == 401, f"{method} {path} {headers}"
                 if method != "HEAD":
                     assert answer.get_json()["error"]["code"] == "page_outdated"
+
+
+@pytest.fixture
+def key(appliance: Appliance) -> Iterator[str]:
+    yield appliance.access.keys.add("field laptop")
+    appliance.access.keys.remove("field laptop")
+
+
+@contextmanager
+def letting_in(appliance: Appliance, who: str) -> Iterator[None]:
+    before, appliance.access.api = appliance.access.api, who
+    try:
+        yield
+    finally:
+        appliance.access.api = before
+
+
+def sentence(answer: TestResponse, path: str) -> str:
+    """The error's sentence, in the shape that the path's clients read."""
+    told = answer.get_json()
+    if shape(path) == "openai":
+        assert set(told["error"]) == {"message", "type", "param", "code"}
+        return str(told["error"]["message"])
+    assert set(told) == {"error"}
+    return str(told["error"])
+
+
+@pytest.mark.parametrize("who", ["keys", "open"])
+def test_no_web_page_reaches_what_is_for_programs_even_where_all_programs_may(
+    app: Flask, appliance: Appliance, stranger: FlaskClient, key: str, who: str
+) -> None:
+    foreign = [{"Host": host} for host in HOSTS] + [{"Origin": origin} for origin in ORIGINS] + [{"Sec-Fetch-Site": site} for site in SITES]
+    reached = program_paths(app)
+    assert {"/v1/models", "/v1/chat/completions", "/api/tags", "/api/chat"} <= set(reached)
+    with letting_in(appliance, who):
+        for path in (*reached, "/v1/nothing", "/api/pull"):
+            for method in METHODS:
+                for headers in foreign:
+                    answer = stranger.open(path, method=method, headers={"Host": US, "Authorization": f"Bearer {key}", **headers})
+                    assert answer.status_code == 403, f"{method} {path} {headers}: {answer.status_code}"
+                    assert not [name for name, _ in answer.headers if name.lower().startswith("access-control-")]
+
+
+def test_a_program_needs_a_key_on_every_path_and_the_pages_cookie_is_none(app: Flask, stranger: FlaskClient, cookie: str, key: str) -> None:
+    bad = [{}, {"Cookie": cookie, "X-Haversack": "1"}, {"Authorization": key}, {"Authorization": "Bearer "}, {"Authorization": f"Basic {key}"}]
+    for path in (*program_paths(app), "/v1/nothing", "/api/pull"):
+        for method in METHODS:
+            for headers in bad:
+                answer = stranger.open(path, method=method, headers={"Host": US, **headers})
+                assert answer.status_code == 401, f"{method} {path} {headers}"
+                if method != "HEAD":
+                    assert "haversack keys add" in sentence(answer, path)
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/api/tags"])
+def test_a_key_lets_in_and_one_removed_meanwhile_does_not(appliance: Appliance, stranger: FlaskClient, key: str, path: str) -> None:
+    send = {"Host": US, "Authorization": f"bearer {key}"}
+    assert stranger.get(path, headers=send).status_code == 200
+    assert appliance.access.keys.all()[0].used
+    other = Keys(appliance.settings.home)  # as `haversack keys remove` beside the page
+    other.remove("field laptop")
+    answer = stranger.get(path, headers=send)
+    assert answer.status_code == 401
+    assert sentence(answer, path).startswith("This key is not known here.")
+    other.add("field laptop")
+    assert stranger.get(path, headers=send).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/api/tags"])
+def test_where_all_programs_may_any_key_will_do_and_where_none_may_no_key_does(
+    appliance: Appliance, stranger: FlaskClient, key: str, path: str
+) -> None:
+    with letting_in(appliance, "open"):
+        for given in ({}, {"Authorization": "Bearer ollama"}, {"Authorization": f"Bearer {key}"}):
+            assert stranger.get(path, headers={"Host": US, **given}).status_code == 200
+    with letting_in(appliance, "off"):
+        for given in ({}, {"Authorization": f"Bearer {key}"}):
+            answer = stranger.get(path, headers={"Host": US, **given})
+            assert answer.status_code == 403
+            assert "--api off" in sentence(answer, path)
+
+
+def test_the_pages_own_api_stays_the_pages_where_all_programs_may(app: Flask, appliance: Appliance, stranger: FlaskClient, key: str) -> None:
+    with letting_in(appliance, "open"):
+        for path in api_paths(app):
+            for headers in ({}, {"Authorization": f"Bearer {key}"}, {"Authorization": f"Bearer {key}", "X-Haversack": "1"}):
+                assert stranger.get(path, headers={"Host": US, **headers}).status_code == 401, path
+
+
+def test_what_haversack_does_not_do_of_ollama_is_not_there_in_ollamas_shape(stranger: FlaskClient, key: str) -> None:
+    for path in ("/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete", "/api/blobs/sha256:1"):
+        answer = stranger.post(path, headers={"Host": US, "Authorization": f"Bearer {key}"}, json={"model": "x"})
+        assert answer.status_code == 404, path
+        assert sentence(answer, path)
+
+
+def test_one_key_too_many_is_one_sentence_with_the_time_to_try_again(appliance: Appliance, stranger: FlaskClient, key: str) -> None:
+    for path in ("/v1/models", "/api/tags"):
+        answer = stranger.get(path, headers={"Host": US, "Authorization": f"Bearer {key}"}, environ_overrides={FULL: 64})
+        assert answer.status_code == 429
+        assert answer.headers["Retry-After"].isdigit()
+        assert "64 requests are waiting already" in sentence(answer, path)
 
 
 def test_every_start_has_a_cookie_of_its_own(appliance: Appliance, cookie: str) -> None:
