@@ -30,7 +30,7 @@ _OTHER = {
 }
 
 
-def prepare_any(
+def bring(
     path: Path,
     shelf: ModelShelf,
     *,
