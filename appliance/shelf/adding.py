@@ -47,6 +47,7 @@ _TRIAL_SECONDS = 60.0
 _SLOWEST = 10e6
 """Bytes a second that a stick reads at least (USB 2.0): a trial may take as long as that."""
 _LEAST_CONTEXT = 256
+_LONGEST_TITLE = 300
 _FUNCTIONS = re.compile(r"\b(llama_\w+|gguf_\w+|\w+::\w+|error loading model|llama_model_load)(:| :) ")
 
 
@@ -98,6 +99,7 @@ def prepare(
     shelf: ModelShelf,
     *,
     name: str = "",
+    file_name: str = "",
     wishes: Wishes | None = None,
     threads: int = 2,
     take: bool = False,
@@ -107,30 +109,32 @@ def prepare(
 ) -> Prepared:
     """Check the GGUF at `path` and copy it to the shelf's disk; `ModelShelf.add` makes it one of its models.
 
-    `name` is what it will be called, made from the file's name unless told. `take`: the files are ours and are moved, not copied, where that can be.
+    `name` is what it will be called, made from the file's name unless told; `file_name` is that name as people know it, where the file has another
+    one here. `take`: the files are ours and are moved, not copied, where that can be.
     `share`: they are another model's of this shelf, and its disk holds them once for both where it can.
     `tell` hears of bytes copied, of how many. Takes some seconds more than the copying: the model is tried.
     Raises NotAModel with one plain reason, ModelTaken, BadRequest, NoSuchPath, DiskFull, LibraryReadOnly; then nothing is left behind.
     """
     wishes = wishes or Wishes()
-    found = _checked(path)
-    wanted = check_name(name) if name else name_of(wishes.title or found.stem)
+    shown = file_name[:200] or path.name
+    found = _checked(path, shown)
+    wanted = check_name(name) if name else name_of(wishes.title or file_name.removesuffix(".gguf") or found.stem)
     if wanted in {model.name for model in shelf.all()} or os.path.lexists(shelf.folder / wanted):
         raise ModelTaken(name=wanted)
-    settings = settings_of(found.gguf, path.name)
+    settings = settings_of(found.gguf, shown)
     wishes = _bounded(wishes, found.gguf.context)
-    can_call_tools = _template(path.name, found.gguf.template)
+    can_call_tools = _template(shown, found.gguf.template)
     sweep(shelf.folder)
     folder = shelf.folder / f"{ADDING}{os.getpid()}-{secrets.token_hex(4)}"
     try:
         parts = _brought(found, folder, wanted, os.rename if take else os.link if share else None, tell, cancel)
         if wishes.sha256 and parts[0].sha256 != wishes.sha256:
-            raise NotAModel(name=path.name, detail="its sha256 is not the one that it should have: the copy is damaged")
-        if _checked(parts[0].path).gguf != found.gguf:
-            raise NotAModel(name=path.name, detail="it changed while it was copied")
+            raise NotAModel(name=shown, detail="its sha256 is not the one that it should have: the copy is damaged")
+        if _checked(parts[0].path, shown).gguf != found.gguf:
+            raise NotAModel(name=shown, detail="it changed while it was copied")
         model = _model(wanted, found, parts, settings, wishes, can_call_tools)
         _keep_licence(folder, wishes.licence_text)
-        notes = _try(model, path.name, threads)
+        notes = _try(model, shown, threads)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -179,17 +183,17 @@ def licence_of(told: str) -> str:
     return known.get(told.lower(), "" if told.lower() in ("other", "unknown") else told)
 
 
-def _checked(path: Path) -> Found:
+def _checked(path: Path, shown: str) -> Found:
     try:
         if not path.is_file():
             raise NoSuchPath(path=str(path))
         found = find_parts(path)
     except NotAGguf as error:
-        raise NotAModel(name=path.name, detail=error) from error
+        raise NotAModel(name=shown, detail=error) from error
     except OSError as error:
-        raise NotAModel(name=path.name, detail=f"it can't be read ({error.strerror or error})") from error
+        raise NotAModel(name=shown, detail=f"it can't be read ({error.strerror or error})") from error
     if found.gguf.unfit:
-        raise NotAModel(name=path.name, detail=found.gguf.unfit)
+        raise NotAModel(name=shown, detail=found.gguf.unfit)
     return found
 
 
@@ -305,7 +309,7 @@ def _model(name: str, found: Found, parts: Sequence[ModelPart], settings: Genera
     gguf = found.gguf
     return ShelfModel(
         name=name,
-        title=wishes.title or gguf.name or found.stem,
+        title=(wishes.title or gguf.name or found.stem)[:_LONGEST_TITLE],
         origin="added",
         files=tuple(parts),
         settings=replace(settings, file=parts[0].path.name),

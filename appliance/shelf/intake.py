@@ -36,14 +36,12 @@ def bring(
     *,
     name: str = "",
     tag: str = "",
-    licence: str = "",
     threads: int = 2,
     take: bool = False,
     tell: Callable[[int, int], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> Prepared:
-    """Check what is at `path` and prepare it; see `prepare`. `tag` names a model of an Ollama store ("llama3.2:1b"); `licence` holds where the
-    file says none.
+    """Check what is at `path` and prepare it; see `prepare`. `tag` names a model of an Ollama store ("llama3.2:1b").
 
     Raises NotAModel, NoSuchPath, NoSuchModel, ModelTaken, BadRequest, BadParameter, DiskFull, LibraryReadOnly.
     """
@@ -55,21 +53,21 @@ def bring(
     if not folder and not there:
         raise NoSuchPath(path=str(path)[:300])
     if folder and (root := store_of(path)):
-        return _from_store(root, shelf, name, tag, licence, given)
+        return _from_store(root, shelf, name, tag, given)
     if tag:
         raise BadRequest(detail=f"{path.name} is no Ollama store, and a tag names a model of one: leave it out, or name the store's folder.")
     if folder:
         path = _only_model(path)
     if _magic(path) == b"GGUF" or path.suffix.lower() == ".gguf":
-        return prepare(path, shelf, name=name, wishes=Wishes(licence=licence), **given)
+        return prepare(path, shelf, name=name, **given)
     if path.suffix.lower() in _OTHER:
         raise NotAModel(name=path.name, detail=_OTHER[path.suffix.lower()])
     if path.stat().st_size > LARGEST:
         raise NotAModel(name=path.name, detail="it is neither a GGUF nor a Modelfile")
-    return _from_modelfile(path, shelf, name, licence, given)
+    return _from_modelfile(path, shelf, name, given)
 
 
-def _from_modelfile(path: Path, shelf: ModelShelf, name: str, licence: str, given: dict[str, Any]) -> Prepared:
+def _from_modelfile(path: Path, shelf: ModelShelf, name: str, given: dict[str, Any]) -> Prepared:
     modelfile = read_modelfile(path)
     if not modelfile.source:
         raise NotAModel(name=path.name, detail="it has no FROM, which names the model's file")
@@ -79,7 +77,7 @@ def _from_modelfile(path: Path, shelf: ModelShelf, name: str, licence: str, give
     if file.is_dir():
         file = _only_model(file)
     if file.is_file():
-        return prepare(file, shelf, name=called, wishes=_or_licence(_wishes(modelfile, file), licence), **{**given, "take": False})
+        return prepare(file, shelf, name=called, wishes=_wishes(modelfile, file), **{**given, "take": False})
     try:
         base = shelf.find(modelfile.source)
     except NoSuchModel as error:
@@ -87,7 +85,7 @@ def _from_modelfile(path: Path, shelf: ModelShelf, name: str, licence: str, give
         raise NotAModel(name=path.name, detail=detail) from error
     shelf.verify(base)
     called = called or name_of(f"{base.name}-2")
-    wishes = _or_licence(_over(_wishes(modelfile, base.file), base, called), licence)
+    wishes = _over(_wishes(modelfile, base.file), base, called)
     return prepare(base.file, shelf, name=called, wishes=wishes, **{**given, "take": False}, share=base.origin == "added")
 
 
@@ -103,19 +101,14 @@ def _over(wishes: Wishes, base: ShelfModel, called: str) -> Wishes:
     )
 
 
-def _from_store(root: Path, shelf: ModelShelf, name: str, tag: str, licence: str, given: dict[str, Any]) -> Prepared:
+def _from_store(root: Path, shelf: ModelShelf, name: str, tag: str, given: dict[str, Any]) -> Prepared:
     model = find_stored(root, tag)
     weights = model.blob(model.weights)
     wishes = _wishes(as_modelfile(model), weights, model.tag)
     notes = ["Its part that sees pictures is left out."] if any(layer.kind == "projector" for layer in model.layers) else []
     called = name or name_of(model.tag.removesuffix(":latest").replace("/", "-"))
     wishes = replace(wishes, sha256=model.weights.sha256, notes=(*wishes.notes, *notes), title=model.tag)
-    wishes = _or_licence(wishes, licence)
-    return prepare(weights, shelf, name=called, wishes=wishes, **{**given, "take": False})
-
-
-def _or_licence(wishes: Wishes, licence: str) -> Wishes:
-    return wishes if wishes.licence else replace(wishes, licence=licence)
+    return prepare(weights, shelf, name=called, file_name=model.tag, wishes=wishes, **{**given, "take": False})
 
 
 def _wishes(modelfile: Modelfile, weights: Path, name: str = "") -> Wishes:
