@@ -42,7 +42,7 @@ class ModelTaken(ModelError):
 
 
 class ModelBusy(ModelError):
-    """{name} can't be removed: {detail}."""
+    """{name} can't be {what}: {detail}."""
 
     status = 409
 

@@ -183,7 +183,7 @@ class ModelShelf:
                 raise NoSuchModel(name=name[:100])
             return folder
         if model.origin == "bundle":
-            raise ModelBusy(name=model.name, detail="it belongs to the bundle, and a bundle is not changed")
+            raise ModelBusy(name=model.name, what="removed", detail="it belongs to the bundle, and a bundle is not changed")
         return model.file.parent
 
     def remove(self, name: str) -> None:

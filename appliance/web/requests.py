@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from contextlib import ExitStack
 from functools import cached_property
+from pathlib import Path
 from typing import IO, Any
 
 from flask import Request, current_app, request
@@ -15,6 +17,9 @@ JSON_LIMIT = 1 << 20
 """Bytes of a request that is not an upload."""
 UPLOAD_LIMIT = (1 << 30) + (1 << 20)
 """Bytes of one upload: the largest file that is read, and the form around it."""
+MODEL_UPLOAD = "/api/models"
+MODEL_LIMIT = 64 << 30
+"""Bytes of a model that is uploaded to `MODEL_UPLOAD`, and the form around it: files of 5 GB are common, of 40 GB there are some."""
 PARTS_LIMIT = 250
 """Files and fields of one upload: each file is open while it waits, and many systems allow 1,024 to a process."""
 
@@ -27,6 +32,11 @@ class SpooledRequest(Request):
     ) -> IO[bytes]:
         folder = current_app.config["SPOOL_FOLDER"]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.path == MODEL_UPLOAD:
+            # With a name, so that it need not be copied once more to be kept; whoever keeps it moves it away.
+            own = self._spooled.enter_context(tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True))
+            name = re.sub(r"[^A-Za-z0-9._-]+", "-", (filename or "").replace("\\", "/").rsplit("/", 1)[-1]).strip("-.")[-100:] or "model.gguf"
+            return self._spooled.enter_context(open(Path(own, name), "wb+"))
         return self._spooled.enter_context(tempfile.TemporaryFile("rb+", dir=folder))
 
     @cached_property

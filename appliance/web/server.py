@@ -10,17 +10,20 @@ import errno
 import socket
 import tempfile
 from collections.abc import Callable, Iterable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import create_server
 
 from appliance.config import Settings
 from appliance.errors import BadSetting, PortTaken
 from appliance.web import paths
 from appliance.web.guests import DOOR
-from appliance.web.requests import UPLOAD_LIMIT
+from appliance.web.requests import MODEL_LIMIT, MODEL_UPLOAD, UPLOAD_LIMIT
 from appliance.web.turnstile import App, Turnstile
 
 THREADS = 12
@@ -90,8 +93,24 @@ def prepare(app: Flask, listener: socket.socket, guests: socket.socket | None = 
     return run
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Takes as much of a model that is uploaded as models are large; of everything else, what the door takes."""
+
+    adj: Any
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        if self.command == "POST" and self.path == MODEL_UPLOAD and self.adj.max_request_body_size >= UPLOAD_LIMIT:
+            self.adj = copy(self.adj)
+            self.adj.max_request_body_size = MODEL_LIMIT
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Parser
+
+
 def _server(app: App, listener: socket.socket, sockets: dict[int, Any], *, threads: int, connections: int, body: int) -> Any:
-    return create_server(
+    server = create_server(
         app,
         map=sockets,
         sockets=[listener],
@@ -102,6 +121,8 @@ def _server(app: App, listener: socket.socket, sockets: dict[int, Any], *, threa
         max_request_body_size=body,
         ident="",
     )
+    server.channel_class = _Channel
+    return server
 
 
 def _page_door(app: Flask) -> App:
