@@ -99,6 +99,12 @@ class Engine:
                     tell("piece", text=piece)
                 if stream.ended:
                     break
+        if not stream.pieces and not stream.ended and self._kind == "llama_cpp.server":
+            # That one begins to stream, and then breaks off without a word where the prompt is longer than its context.
+            tokens = self.count(exchange, prompt)
+            if tokens > CONTEXTS[self._kind]:
+                tell("too_long", tokens=tokens, limit=CONTEXTS[self._kind])
+                return
         stream.check()
         if stream.prompt_tokens and not raw:
             self._learn(prompt, stream.prompt_tokens)
