@@ -143,7 +143,7 @@ async function run({ question, contenders, together, ask, halt, result, table: t
     started({ key, contenders: them, sentence }) {
       mine.key = key;
       note.textContent = sentence ?? "";
-      columns.push(...them.map((one, index) => new Column(words, one, index, () => mine.comparison)));
+      columns.push(...them.map((one, index) => new Column(words, one, index)));
       columnsNode.replaceChildren(...columns.map((one) => one.node));
     },
     evidence_ready(found) {
@@ -156,7 +156,7 @@ async function run({ question, contenders, together, ask, halt, result, table: t
     },
     compared({ comparison }) {
       mine.over = true;
-      mine.comparison = comparison;
+      note.textContent = comparison.note;
       for (const one of columns) one.complete(comparison);
       announce("All have answered. You can vote for the best.");
     },

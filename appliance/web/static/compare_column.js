@@ -7,22 +7,20 @@ import { energyWords } from "./energy.js";
 import { parted, TurnView } from "./turns.js";
 
 export class Column {
-  /** `contender`: { model, title, parameters }. `comparison()`: what it was kept as, once all have answered. */
-  constructor(question, contender, index, comparison) {
+  /** `contender`: { model, title, settings }. */
+  constructor(question, contender, index) {
     this.index = index;
-    this.comparison = comparison;
     this.title = contender.title || contender.model;
     this.view = new TurnView(question, { again: () => {}, edit: () => {} });
     this.prose = "";
     this.sentences = [];
     this.facts = el("dl", { class: "facts" });
     this.foot = el("div", { class: "column-foot" });
-    const settings = Object.entries(contender.parameters ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
     this.node = el(
       "article",
       { class: "column" },
       el("h4", {}, el("bdi", { dir: "auto" }, visible(this.title))),
-      el("p", { class: "quiet" }, contender.preset ? `${contender.preset}: ` : "", settings.join(", ") || "own settings"),
+      el("p", { class: "quiet" }, contender.settings || "own settings"),
       this.view.parts.doing,
       this.view.parts.prose,
       this.view.parts.foot,

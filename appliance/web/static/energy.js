@@ -2,10 +2,16 @@
 
 import { call, offers } from "./api.js";
 import { attempt, dialog } from "./dialogs.js";
-import { $, announce, el, plural } from "./dom.js";
+import { $, announce, day, el, plural } from "./dom.js";
 import { change, on, state } from "./state.js";
 
 const EVERY = 60000;
+const LEVELS = [
+  ["off", "Don't save"],
+  ["threads", "Fewer threads"],
+  ["model", "A smaller model"],
+  ["quotes", "Quotes only"],
+];
 
 /** Two places are more than any of these methods can tell. */
 export const wattHours = (value) => `${value.toLocaleString("en", { maximumSignificantDigits: value >= 100 ? 3 : 2 })} Wh`;
@@ -24,13 +30,14 @@ function show() {
   const { energy } = state;
   $("energy").hidden = !energy;
   if (!energy) return;
-  $("energy").lastElementChild.textContent = `${wattHours(energy.today.watt_hours)} today`;
+  const saving = energy.saver.on ? "saving · " : "";
+  $("energy").lastElementChild.textContent = `${saving}${wattHours(energy.today.watt_hours)} today`;
   const { battery } = energy;
   $("battery").hidden = !battery?.discharging;
   if (battery?.discharging) {
     const left = battery.answers_left === null ? "" : `, about ${plural(battery.answers_left, "answer")} left`;
-    $("battery").lastElementChild.textContent = `${Math.round(battery.percent)} %${left}`;
-    $("battery").classList.toggle("warn", battery.percent <= 20);
+    $("battery").lastElementChild.textContent = `${Math.round(battery.percent)} %${left}${energy.saver.offered ? ": save energy?" : ""}`;
+    $("battery").classList.toggle("warn", energy.saver.offered);
   }
 }
 
@@ -47,6 +54,7 @@ function told({ method, sentence, last_answer: last, today, days, battery, saver
   const facts = [
     last && ["The last answer", energyWords(last)],
     ["Today", `${wattHours(today.watt_hours)} for ${plural(today.answers, "answer")} and ${plural(today.documents, "document")} read`],
+    today.plus_minus > 0 && ["Uncertainty", `± ${Math.round(100 * today.plus_minus)} %`],
     ["How it is known", method],
     battery && ["Battery", `${Math.round(battery.percent)} %, ${battery.discharging ? "in use" : "not in use"}`],
     battery && battery.answers_left !== null && ["At this rate", `about ${plural(battery.answers_left, "answer")} left`],
@@ -54,28 +62,31 @@ function told({ method, sentence, last_answer: last, today, days, battery, saver
   return [
     el("p", {}, sentence),
     el("dl", { class: "facts" }, ...facts.filter(Boolean).flatMap(([name, words]) => [el("dt", {}, name), el("dd", {}, words)])),
-    battery?.sentence && el("p", { class: "quiet" }, battery.sentence),
-    el("h3", {}, "Saver"),
-    el("p", {}, saver.on ? "The saver is on. It changes:" : "On a weak battery you can turn the saver on. It changes:"),
-    el("ul", { class: "bullets" }, ...saver.what.map((words) => el("li", {}, words))),
-    el("p", {}, el("button", { type: "button", id: "saver", onclick: () => toggle(!saver.on, again) }, saver.on ? "Turn the saver off" : "Turn the saver on")),
+    battery?.sentence && el("p", { class: saver.offered ? "strong" : "quiet" }, battery.sentence),
+    el("fieldset", { class: "saver group" }, el("legend", {}, "Save energy"), el("p", { class: "quiet" }, "You choose; Haversack never changes it by itself."), ...LEVELS.map(([level, words]) => saving(level, words, saver, again))),
     days?.length > 1 && history(days),
   ].filter(Boolean);
 }
 
-async function toggle(wanted, again) {
-  await attempt(async () => {
-    await call("PUT", "energy/saver", { on: wanted });
-    await load();
-    again();
-    $("saver")?.focus();
-    announce(wanted ? "The saver is on." : "The saver is off.");
-  });
+function saving(level, words, saver, again) {
+  const id = `saver-${level}`;
+  const pick = () =>
+    attempt(async () => {
+      await call("PUT", "energy/saver", { level });
+      await load();
+      announce(level === "off" ? "Nothing is saved." : `${words}: from the next question on.`);
+    }).finally(() => {
+      again();
+      $(id)?.focus();
+    });
+  const radio = el("input", { type: "radio", name: "saver", id, onchange: pick, "aria-describedby": `${id}-note` });
+  radio.checked = saver.level === level;
+  return el("div", { class: "choice" }, radio, el("div", {}, el("label", { for: id }, words), el("p", { class: "quiet", id: `${id}-note` }, saver.levels[level] ?? "Everything as it is set.")));
 }
 
 function history(days) {
   const head = el("thead", {}, el("tr", {}, ...["Day", "Energy", "Answers", "Documents"].map((name) => el("th", { scope: "col" }, name))));
-  const rows = days.map((one) => el("tr", {}, el("th", { scope: "row" }, one.day), el("td", {}, wattHours(one.watt_hours)), el("td", {}, String(one.answers)), el("td", {}, String(one.documents))));
+  const rows = days.map((one) => el("tr", {}, el("th", { scope: "row" }, day(one.date)), el("td", {}, wattHours(one.watt_hours)), el("td", {}, String(one.answers)), el("td", {}, String(one.documents))));
   return el("details", {}, el("summary", {}, "The days before"), el("table", {}, head, el("tbody", {}, ...rows)));
 }
 

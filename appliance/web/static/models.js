@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { attempt, dialog } from "./dialogs.js";
-import { $, choice, el, size, visible } from "./dom.js";
+import { $, choice, el, iconButton, size, visible } from "./dom.js";
 import { adding } from "./models_add.js";
 import { card } from "./models_card.js";
 import { loadModels } from "./preferences.js";
@@ -24,6 +24,7 @@ export async function showModels() {
   const list = el("ul", { class: "models" }, el("li", { class: "quiet" }, "Looking at what is here…"));
   const memory = el("p", { class: "quiet" });
   const purposes = el("div", { class: "purposes" });
+  const unreadable = el("ul", { class: "ledger" });
   const cards = new Map(); // name → { mark: what it showed, node }
   const actions = {
     use: (name, purpose) => attempt(() => call("PUT", `purposes/${purpose}`, { model: name }).then(loadModels)),
@@ -34,6 +35,7 @@ export async function showModels() {
     const { models, memory: all } = state.shelf;
     memory.textContent = `Memory of this machine: ${size(all.total)}, of which ${size(all.available)} are free.`;
     showPurposes(purposes, actions);
+    unreadable.replaceChildren(...(state.shelf.unreadable ?? []).map((one) => lost(one, actions)));
     for (const name of cards.keys()) if (!models.some((one) => one.name === name)) cards.delete(name);
     const wanted = models.map((one) => fresh(cards, one, actions));
     // Cards that say the same stay the same nodes: what is open or has the focus in them stays so.
@@ -46,6 +48,7 @@ export async function showModels() {
     memory,
     el("section", { class: "group", "aria-labelledby": "purposes-title" }, el("h3", { id: "purposes-title" }, "Which model does what"), purposes),
     list,
+    unreadable,
     el("section", { class: "group", "aria-labelledby": "adding-title" }, el("h3", { id: "adding-title" }, "Add a model"), ...adding(() => box)),
     el("details", {}, el("summary", {}, "About this Haversack and its bundle"), aboutModel()),
   );
@@ -70,6 +73,12 @@ function fresh(cards, model, actions) {
     (node.querySelector(`[data-act="${acting}"]:not(:disabled)`) ?? node.querySelector("button:not(:disabled)"))?.focus();
   }
   return node;
+}
+
+/** What was added once and can't be read any more: it can only be removed. */
+function lost({ name, sentence }, actions) {
+  const remove = () => attempt(() => call("DELETE", `models/${encodeURIComponent(name)}`).then(actions.reload));
+  return el("li", {}, el("div", { class: "ledger-text" }, el("p", { class: "strong" }, visible(name)), el("p", { class: "bad" }, sentence)), iconButton("remove", `Remove ${visible(name)}`, remove));
 }
 
 function showPurposes(place, actions) {

@@ -22,7 +22,8 @@ export function adding(shelf) {
   const say = (words, kind = "") => told.replaceChildren(el("p", { class: kind }, words));
   const added = async (model) => {
     await loadModels();
-    say(`“${visible(model.title)}” is on the shelf. Choose what it shall do above.`, "strong");
+    say(`“${visible(model.title)}” is on the shelf. Choose above what it shall do.`, "strong");
+    told.append(...(model.notes ?? []).map((note) => el("p", { class: "quiet" }, note)));
   };
   const run = async (work) => {
     for (const one of [choose, form.querySelector("button")]) one.disabled = true;

@@ -32,6 +32,7 @@ export function card(model, uses, actions) {
     head,
     el("p", { class: "quiet" }, facts.join(" · ")),
     model.good_for && el("p", {}, `Good for: ${model.good_for}`),
+    model.advice && el("p", { class: "quiet" }, model.advice),
     failed && el("p", { class: "bad" }, reason.join(": ")),
     el(
       "dl",
@@ -52,7 +53,8 @@ const STATES = { idle: "not loaded", loading: "is being loaded", ready: "loaded"
 
 const visibleLines = (text) => text.split("\n").map(visible).join("\n");
 
-function licence({ licence: name, may_be_carried: carried }) {
+function licence({ licence: name, may_be_carried: carried, licence_sentence: sentence }) {
+  if (sentence) return sentence;
   const words = name ? visible(name) : "not told by its file";
   if (carried === true) return `${words}: it may be passed on with the stick`;
   if (carried === false) return `${words}: it may be used here, and not be passed on with the stick`;

@@ -2,7 +2,7 @@
 
 import { call, offers } from "./api.js";
 import { attempt, dialog } from "./dialogs.js";
-import { $, announce, el, textButton, visible } from "./dom.js";
+import { $, announce, choice, el, textButton, visible } from "./dom.js";
 import { row } from "./parameter.js";
 import * as preferences from "./preferences.js";
 import { on, state } from "./state.js";
@@ -15,7 +15,7 @@ const PRESETS = [
 
 let known = null; // { ranges, presets, defaults }
 
-/** Where what is set is kept: each with { told(), put(parameters), reset() }, all giving { parameters, effective }. */
+/** Where what is set is kept: `told()` gives { parameters, model, effective, sentence }, `put({ parameters, model })` keeps, `reset()` takes back. */
 function scopes() {
   const collection = state.collection && `collections/${state.collection.id}/parameters`;
   const conversation = {
@@ -23,29 +23,18 @@ function scopes() {
     told: async () => {
       if (state.conversation) return call("GET", `conversations/${state.conversation.id}/parameters`);
       const below = collection ? await call("GET", collection) : { effective: known.defaults };
-      return { parameters: state.own.parameters, effective: { ...below.effective, ...state.own.parameters } };
+      return { ...state.own, effective: { ...below.effective, ...state.own.parameters }, sentence: "" };
     },
-    put: async (parameters) => {
-      await check(parameters);
-      await preferences.setOwn({ ...state.own, parameters });
-    },
-    reset: () => preferences.setOwn({ ...state.own, parameters: {} }),
+    put: preferences.setOwn,
+    reset: () => preferences.setOwn({ parameters: {}, model: "" }),
   };
   const whole = collection && {
     words: `The collection “${visible(state.collection.name)}”, and every new conversation about it`,
     told: () => call("GET", collection),
-    put: async (parameters) => call("PUT", collection, { parameters, model: (await call("GET", collection)).model }),
+    put: (wanted) => call("PUT", collection, wanted),
     reset: () => call("DELETE", collection),
   };
   return whole ? { conversation, collection: whole } : { conversation };
-}
-
-/** Before a conversation begins nothing asks the appliance: what is out of range is found here, in its words. */
-async function check(parameters) {
-  for (const [name, value] of Object.entries(parameters)) {
-    const range = known.ranges.find((one) => one.name === name);
-    if (range && range.least !== null && !(value >= range.least && value <= range.most)) throw new Error(outside(range));
-  }
 }
 
 const outside = (range) => `${range.title} must be ${range.kind === "int" ? "a whole number" : "a number"} from ${range.least.toLocaleString("en")} to ${range.most.toLocaleString("en")}.`;
@@ -55,23 +44,25 @@ export async function showParameters() {
   if (!known) return;
   const all = scopes();
   let scope = all.conversation;
-  let held = { parameters: {}, effective: known.defaults };
+  let held = { parameters: {}, model: "", effective: known.defaults };
   const said = el("p", { class: "quiet", role: "status" });
   const rows = new Map();
 
   const show = (found) => {
-    held = { parameters: found.parameters, effective: { ...known.defaults, ...found.effective } };
+    held = { parameters: found.parameters, model: found.model, effective: { ...known.defaults, ...found.effective } };
+    model.value = held.model;
+    gone.textContent = found.sentence ?? "";
     for (const [name, one] of rows) one.show(held.effective[name] ?? null, name in held.parameters);
-    const count = Object.keys(held.parameters).length;
+    const count = Object.keys(held.parameters).length + (held.model ? 1 : 0);
     said.textContent = count ? `${count} changed here. The next question is answered with that.` : "Nothing is changed here.";
     reset.disabled = !count;
     for (const [name] of PRESETS) presets[name].setAttribute("aria-pressed", String(fits(known.presets[name], held.effective)));
   };
   const load = () => attempt(async () => show(await scope.told()));
   /** Keep these; a refusal is given back in its one sentence. */
-  const keep = async (parameters) => {
+  const keep = async (parameters, model = held.model) => {
     try {
-      await scope.put(parameters);
+      await scope.put({ parameters, model });
       show(await scope.told());
       if (scope === all.collection) await preferences.load();
       return "";
@@ -97,6 +88,12 @@ export async function showParameters() {
     }),
   );
   const presets = Object.fromEntries(PRESETS.filter(([name]) => known.presets[name]).map(([name, words]) => [name, el("button", { type: "button", "aria-pressed": "false", onclick: () => pick(name, words) }, words)]));
+  const models = (state.shelf?.models ?? []).map((one) => [one.name, visible(one.title)]);
+  const model = choice([["", "the one that is chosen for answering"], ...models], "", { id: "parameters-model" });
+  const gone = el("p", { class: "bad", role: "status" });
+  model.addEventListener("change", async () => {
+    gone.textContent = await keep(held.parameters, model.value);
+  });
   const limits = { context: trained(), threads: navigator.hardwareConcurrency };
   for (const range of known.ranges.filter((one) => one.panel !== false)) rows.set(range.name, row(range, { set, outside, most: limits[range.name] }));
   const choices = Object.entries(all).map(([name, one], index) => {
@@ -108,6 +105,7 @@ export async function showParameters() {
     "div",
     { class: "stack" },
     el("fieldset", {}, el("legend", {}, "It holds for"), ...choices),
+    models.length > 1 && el("div", { class: "field" }, el("label", { for: model.id }, "Answered by"), model, gone),
     el("section", { class: "group", "aria-labelledby": "presets-title" }, el("h3", { id: "presets-title" }, "All at once"), el("ul", { class: "presets" }, ...PRESETS.filter(([name]) => presets[name]).map(([name, , meaning]) => el("li", {}, presets[name], el("span", { class: "quiet" }, meaning))))),
     el("div", { class: "rows" }, ...[...rows.values()].map((one) => one.node)),
     el("div", { class: "dialog-foot" }, said, reset),
@@ -120,7 +118,7 @@ const fits = (preset, effective) => Boolean(preset) && Object.entries(preset).ev
 
 /** As far as the model in use was trained, which is less than what the program would take. */
 function trained() {
-  const name = state.own.model || state.preferences?.model || state.shelf?.purposes.answering;
+  const name = state.own.model || state.preferences?.effective_model || state.shelf?.purposes.answering;
   return state.shelf?.models.find((one) => one.name === name)?.trained_context || undefined;
 }
 

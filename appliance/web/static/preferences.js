@@ -60,7 +60,7 @@ export const title = (name) => state.shelf?.models.find((one) => one.name === na
 function showChoice() {
   const models = state.shelf?.models ?? [];
   $("answerer").hidden = models.length < 2;
-  const chosen = state.own.model || (state.conversation ? "" : state.preferences?.model) || state.shelf?.purposes.answering || "";
+  const chosen = state.own.model || state.preferences?.effective_model || state.shelf?.purposes.answering || "";
   const options = models.map((one) => el("option", { value: one.name, disabled: !one.fits && one.state !== "ready" }, visible(one.title) + (one.fits ? "" : " (won't fit)")));
   $("answer-with").replaceChildren(...options);
   $("answer-with").value = chosen;

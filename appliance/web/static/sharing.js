@@ -26,14 +26,14 @@ export function sharing() {
   return { node, load };
 }
 
-const closed = () => [el("p", {}, "To let others on the same network ask too, stop Haversack and start it with ", el("code", {}, "haversack serve --share"), ". It asks you for a password, which everybody who connects has to know.")];
+const closed = () => [el("p", {}, "Stop Haversack, and start it with ", el("code", {}, "haversack serve --share"), ". It asks you for a password, which everybody who connects has to know.")];
 
-const open = ({ address }, guests) => [
+const open = ({ address, addresses }, guests) => [
   el(
     "div",
     { class: "shared" },
     el("div", { class: "qr" }),
-    el("div", { class: "stack" }, el("p", { class: "snippet" }, el("code", { dir: "ltr" }, address), copyButton("Copy", address, { "aria-label": "Copy the address for others" })), el("p", { class: "quiet" }, "Open this address on the other machine, or hold its camera over the square, and give the password.")),
+    el("div", { class: "stack" }, el("p", { class: "snippet" }, el("code", { dir: "ltr" }, address), copyButton("Copy", address, { "aria-label": "Copy the address for others" })), el("p", { class: "quiet" }, "Open this address on the other machine, or hold its camera over the square, and give the password."), addresses.length > 1 && el("p", { class: "quiet" }, "If that one doesn't open: ", addresses.slice(1).join(", "))),
   ),
   el("h4", {}, "Who is connected"),
   guests,

@@ -14,7 +14,7 @@ export const state = {
   programs: null, // { api, sentence, address, keys, queue }
   sharing: null, // { on, address, sentence, guests }
   energy: null, // { method, sentence, last_answer, today, days, battery, saver }
-  preferences: null, // what holds here: { parameters, effective, model }
+  preferences: null, // what holds here: { parameters, model, effective, effective_model, sentence }
 };
 
 const bus = new EventTarget();

@@ -1,7 +1,7 @@
 // An answer in another language, by the model. It is offered under the answer, and never takes its place.
 
 import { offers, stream } from "./api.js";
-import { announce, choice, copyButton, el, textButton } from "./dom.js";
+import { announce, copyButton, el, plural, textButton } from "./dom.js";
 
 const LANGUAGES = ["Arabic", "Chinese", "Dutch", "English", "French", "German", "Hindi", "Italian", "Japanese", "Polish", "Portuguese", "Russian", "Spanish", "Swahili", "Turkish", "Ukrainian", "Vietnamese"];
 const last = () => localStorage.getItem("haversack-language") ?? "English";
@@ -19,18 +19,21 @@ export function translating(text) {
   };
   const open = () => {
     count += 1;
-    const language = choice(LANGUAGES.map((one) => [one, one]), last(), { id: `language-${count}` });
+    const list = el("datalist", { id: `languages-${count}` }, ...LANGUAGES.map((value) => el("option", { value })));
+    const language = el("input", { id: `language-${count}`, type: "text", list: list.id, value: last(), required: true, maxlength: 40, autocomplete: "off", dir: "auto" });
     const out = el("div", { class: "translated" });
-    const form = el("form", { class: "line" }, el("label", { for: language.id }, "Into"), language, el("button", { type: "submit" }, "Translate it"));
+    const form = el("form", { class: "line" }, el("label", { for: language.id }, "Into"), language, list, el("button", { type: "submit" }, "Translate it"));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      localStorage.setItem("haversack-language", language.value);
-      run(text, language.value, out, form.querySelector("button"));
+      const name = language.value.trim();
+      localStorage.setItem("haversack-language", name);
+      run(text, name, out, form.querySelector("button"));
     });
     place.replaceChildren(form, out);
     button.setAttribute("aria-expanded", "true");
     place.scrollIntoView({ block: "nearest" });
     language.focus();
+    language.select();
   };
   return [button, place];
 }
@@ -39,6 +42,7 @@ async function run(text, language, out, button) {
   const words = el("p", { dir: "auto" });
   const doing = el("p", { class: "quiet working" }, `It is being put into ${language}…`);
   let whole = "";
+  let note = "";
   out.replaceChildren(doing);
   button.disabled = true;
   announce(`It is being put into ${language}.`);
@@ -50,11 +54,17 @@ async function run(text, language, out, button) {
         words.textContent = whole;
         if (!words.isConnected) out.replaceChildren(el("h3", { class: "label" }, `In ${language}, by the model`), words);
       }
-      if (name === "finished") over = true;
+      if (name === "queued") doing.textContent = `${plural(value.ahead, "question")} before it…`;
+      if (name === "finished") {
+        over = true;
+        note = value.note;
+        whole = value.text;
+        words.textContent = whole;
+      }
       if (name === "error") throw new Error(value.message);
     });
     if (!over || !whole.trim()) throw new Error("The translation broke off. Try again.");
-    out.append(el("div", { class: "foot-row" }, copyButton("Copy it", whole), el("span", { class: "quiet" }, "Nothing checks a translation: small models make mistakes, above all in numbers and names.")));
+    out.append(el("div", { class: "foot-row" }, copyButton("Copy it", whole), el("span", { class: "quiet" }, note)));
     announce(`In ${language}: ${whole}`);
   } catch (error) {
     out.append(el("p", { class: "notice bad", role: "alert" }, error.message));
