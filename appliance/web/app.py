@@ -20,6 +20,7 @@ from appliance.web import (
     jobs,
     keys,
     models,
+    openapi,
     packs,
     parameters,
     programs,
@@ -84,6 +85,7 @@ def create_app(appliance: Appliance) -> Flask:
     ):
         app.register_blueprint(blueprint, url_prefix="/api")
     programs.register(app, appliance, answering)
+    app.register_blueprint(openapi.routes(), url_prefix="/v1")
 
     @app.get("/")
     def page() -> str:
