@@ -10,18 +10,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from appliance.commands.choosing import told
 from appliance.config import Settings
 from appliance.documents import Answer, Citation, Delta, EvidenceReady, Finished, Progress, Queued, QuotesReady, SentenceChecked
+from appliance.energy.saver import Plan
 from appliance.errors import BadRequest, NoSuchDocument, NoSuchPath
 from appliance.offline.seal import Seal
 from appliance.runtime import Appliance, open_appliance, open_link
 
 
 def ask(settings: Settings, given: argparse.Namespace) -> int:
-    appliance, collection_id, documents = _open(settings, given)
+    parameters = told(given)
+    appliance, collection_id, documents = open_for_asking(settings, given)
     try:
-        for question in _questions(given):
-            answer = _answer(appliance, question, collection_id, documents, quiet=given.json or bool(given.questions))
+        plan = appliance.plan(collection_id, model=given.model or "", parameters=parameters)
+        for question in questions(given):
+            answer = _answer(appliance, plan, question, collection_id, documents, quiet=given.json or bool(given.questions))
             if given.json or given.questions:
                 print(json.dumps(answer_as_json(answer), ensure_ascii=False), flush=True)
             else:
@@ -32,9 +36,9 @@ def ask(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def search(settings: Settings, given: argparse.Namespace) -> int:
-    appliance, collection_id, documents = _open(settings, given)
+    appliance, collection_id, documents = open_for_asking(settings, given)
     try:
-        for query in _questions(given):
+        for query in questions(given):
             result = appliance.asker.search(query, collection_id, limit=given.limit, documents=documents)
             if given.json or given.questions:
                 keys = ("document", "page", "text", "score", "start", "end")
@@ -43,7 +47,7 @@ def search(settings: Settings, given: argparse.Namespace) -> int:
                 print(json.dumps({"query": query, "results": results, "timings_ms": timings}, ensure_ascii=False), flush=True)
             else:
                 for item in result.evidence:
-                    print(f"{_place(item.document, item.page)}  ({item.score:.3f})\n    {' '.join(item.text.split())}\n")
+                    print(f"{place(item.document, item.page)}  ({item.score:.3f})\n    {' '.join(item.text.split())}\n")
                 if not result.evidence:
                     print("Nothing in this collection fits.")
     finally:
@@ -75,7 +79,8 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _open(settings: Settings, given: argparse.Namespace) -> tuple[Appliance, int, tuple[int, ...] | None]:
+def open_for_asking(settings: Settings, given: argparse.Namespace) -> tuple[Appliance, int, tuple[int, ...] | None]:
+    """The appliance with its network shut, the collection's id, and the ids of the documents that were named, None for all."""
     if bool(given.question) == bool(given.questions):
         raise BadRequest(detail="Give one question, or a file of them with --questions.")
     link = open_link(settings)
@@ -101,7 +106,8 @@ def _open(settings: Settings, given: argparse.Namespace) -> tuple[Appliance, int
     return appliance, collection.id, documents
 
 
-def _questions(given: argparse.Namespace) -> Iterator[str]:
+def questions(given: argparse.Namespace) -> Iterator[str]:
+    """The one question, or those of the file. Raises NoSuchPath, BadRequest."""
     if not given.questions:
         yield given.question
         return
@@ -129,10 +135,13 @@ def _question(line: str, name: str, number: int) -> str:
     return question
 
 
-def _answer(appliance: Appliance, question: str, collection_id: int, documents: tuple[int, ...] | None, *, quiet: bool) -> Answer:
+def _answer(appliance: Appliance, plan: Plan, question: str, collection_id: int, documents: tuple[int, ...] | None, *, quiet: bool) -> Answer:
     """Run the pipeline; unless quiet, print quotes and prose to stdout as they come, and messages to stderr."""
     cancel = threading.Event()
-    for event in appliance.asker.ask(question, collection_id, documents=documents, cancel=cancel):
+    events = appliance.asker.ask(
+        question, collection_id, documents=documents, cancel=cancel, model=plan.model, parameters=plan.parameters, write=plan.write
+    )
+    for event in events:
         match event:
             case Finished(answer=answer):
                 if not quiet:
@@ -165,14 +174,14 @@ def _print_sources(answer: Answer) -> None:
     if shown:
         print("\nSources")
     for citation in shown:
-        print(f"  [{citation.marker}] {_place(citation.document, citation.page)}")
+        print(f"  [{citation.marker}] {place(citation.document, citation.page)}")
     if answer.refused and answer.evidence:
         print("\nNearest passages")
         for item in answer.evidence[:3]:
-            print(f"  {_place(item.document, item.page)}: {' '.join(item.text.split())[:160]}…")
+            print(f"  {place(item.document, item.page)}: {' '.join(item.text.split())[:160]}…")
 
 
-def _place(document: str, page: int | None) -> str:
+def place(document: str, page: int | None) -> str:
     from appliance.ingest.hygiene import printable
 
     return printable(document) + (f", page {page}" if page is not None else "")

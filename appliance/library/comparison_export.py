@@ -75,6 +75,14 @@ def markdown_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def plain_table(rows: Sequence[Row]) -> str:
+    """The table for a terminal, its columns under each other."""
+    head = ("Model", "Settings", "Answers", "First word", "Tokens/s", "Found", "Energy")
+    lines = [head, *((row.title or row.model, row.settings or "its own", str(row.answers), *_in_words(row)) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
 def figures_in_words(figures: Figures | Row) -> str:
     """ "First word after 0.4 s · 38.1 tokens a second · 100 % found in the documents · 12 J"; what isn't known is left out."""
     first, rate, share, joules = _in_words(figures)

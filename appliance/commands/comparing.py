@@ -1,0 +1,118 @@
+"""`haversack compare`: one question, or many from a file, to several models or settings, on the same evidence."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from appliance.answer.compare import Compared, Contest, Failed, Said
+from appliance.commands.asking import open_for_asking, place, questions
+from appliance.commands.choosing import with_preset
+from appliance.config import Settings
+from appliance.contests import Wanted, contest
+from appliance.documents import Delta, EvidenceReady, Finished, QuotesReady, SentenceChecked
+from appliance.durable import storage_error, writing_durably
+from appliance.errors import BadRequest
+from appliance.ingest.hygiene import printable
+from appliance.library.comparison_export import as_json, exported_csv, exported_json, exported_markdown, figures_in_words, plain_table
+from appliance.library.comparisons import Comparison, table
+
+_FORMATS = {".csv": exported_csv, ".md": exported_markdown, ".json": exported_json}
+
+
+def compare(settings: Settings, given: argparse.Namespace) -> int:
+    """The answers one below the other with their figures; for a file of questions the table. Nothing is kept in the library."""
+    if given.export and Path(given.export).suffix not in _FORMATS:
+        raise BadRequest(detail=f"{Path(given.export).name} can't be written: --export takes a name that ends in .csv, .md or .json.")
+    wanted = [Wanted(*with_preset(name)) for name in given.model or ()]
+    given.document = None
+    appliance, collection_id, _ = open_for_asking(settings, given)
+    try:
+        begun = contest(appliance, collection_id, wanted, client="command line")
+        quiet = given.json or bool(given.questions)
+        compared = []
+        for question in questions(given):
+            comparison = _one(begun, question, (collection_id, given.collection), quiet=quiet)
+            compared.append(comparison)
+            if given.json:
+                print(json.dumps(as_json(comparison), ensure_ascii=False), flush=True)
+            elif quiet:
+                print(f"{len(compared)}. {printable(question)}", file=sys.stderr)
+        if given.questions and not given.json:
+            print(plain_table(table(compared)))
+        if given.export:
+            _write(Path(given.export), compared)
+    finally:
+        appliance.close()
+    return 0 if any(result.answer for one in compared for result in one.results) else 1
+
+
+def _write(path: Path, compared: Sequence[Comparison]) -> None:
+    # A spreadsheet takes a CSV without the mark for the encoding of the country.
+    encoding = "utf-8-sig" if path.suffix == ".csv" else "utf-8"
+    try:
+        with writing_durably(path) as file:
+            file.write(_FORMATS[path.suffix](compared).encode(encoding, "replace"))
+    except OSError as error:
+        raise storage_error(error, path.parent) from error
+    print(f"Written to {path}.", file=sys.stderr)
+
+
+def _one(begun: Contest, question: str, collection: tuple[int, str], *, quiet: bool) -> Comparison:
+    """Run one comparison; unless quiet, print quotes, answers and figures as they come."""
+    cancel = threading.Event()
+    speaking: int | None = None
+    for event in begun.run(question, collection, cancel=cancel):
+        match event:
+            case Compared(comparison=comparison):
+                if not quiet:
+                    _print_end(comparison)
+                return comparison
+            case _ if quiet:
+                continue
+            case EvidenceReady(evidence=evidence, nearest=nearest):
+                print(
+                    f"The nearest of {len(evidence)} passages:" if nearest else f"{len(evidence)} passages were found, the same for all.",
+                    file=sys.stderr,
+                )
+            case QuotesReady(citations=citations):
+                for citation in citations:
+                    print(f"“{' '.join(citation.quote.split())}” [{citation.marker}]")
+            case Said(contender=index, event=said):
+                if index != speaking:
+                    speaking = index
+                    one = begun.contenders[index]
+                    print(f"\n── {one.title}{f' ({one.settings})' if one.settings else ''}", flush=True)
+                match said:
+                    case Delta(text=text):
+                        print(text, end="", flush=True)
+                    case SentenceChecked(sentence=sentence) if not sentence.supported:
+                        print(" ⟨not found in your documents⟩", end="", flush=True)
+                    case Failed(message=message):
+                        print(message)
+                    case Finished(answer=answer):
+                        print(answer.answer if answer.refused else f"\n{answer.note}" if answer.note else "")
+                    case _:
+                        pass
+    raise AssertionError("a comparison ends with Compared")
+
+
+def _print_end(comparison: Comparison) -> None:
+    print()
+    for result in comparison.results:
+        one = result.contender
+        words = figures_in_words(result.figures) or ("No answer." if result.failure else "Nothing to measure.")
+        print(f"{one.title}{f' ({one.settings})' if one.settings else ''}: {words}")
+    if comparison.note:
+        print(comparison.note, file=sys.stderr)
+    cited = {}
+    for result in comparison.results:
+        cited.update({(one.document, one.page): one for one in (result.answer.citations if result.answer else ())})
+    if cited:
+        print("\nSources")
+    for document, page in cited:
+        print(f"  {place(document, page)}")
