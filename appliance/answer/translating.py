@@ -29,6 +29,8 @@ LEFT = "{count} of {total} sentences were left as they were: the model gave no t
 _SPARE = 24
 _LANGUAGE = re.compile(r"[^\W\d_](?:[^\W\d_]|[ '’()-])*")
 _LONGEST_LANGUAGE = 40
+_WORDS = re.compile(r"[^\W\d_]")
+_LEADING = re.compile(r"(?:\[\d+\]\s*)+")
 _MARKERS = re.compile(r"(?:\s*\[\d+\])+")
 
 
@@ -66,7 +68,7 @@ def checked_text(text: str) -> str:
 def translate(text: str, language: str, model: Writes, *, cancel: threading.Event, client: str = "page") -> Iterator[TranslateEvent]:
     """Translate `text`; the last event is always Translated. Raises BadRequest, TextTooLong, GeneratorFailed and what the model raises."""
     text, language = checked_text(text), checked_language(language)
-    spans = sentences(text)
+    spans = list(_spans(text))
     shown: list[str] = []
     at = doubtful = left = 0
     for done, (start, end) in enumerate(spans):
@@ -74,29 +76,39 @@ def translate(text: str, language: str, model: Writes, *, cancel: threading.Even
             break
         yield Progress("translating", done, len(spans))
         said, markers = _without_markers(text[start:end])
-        between = text[at:start]
-        if between:
-            shown.append(between)
-            yield Delta(between)
         written = ""
-        for event in _sentence(said, language, model, cancel, client) if re.search(r"[^\W\d_]", said) else ():
-            if isinstance(event, Delta):
-                written += event.text
+        if text[at:start]:
+            shown.append(text[at:start])
+            yield Delta(text[at:start])
+        for event in _sentence(said, language, model, cancel, client):
+            written += event.text if isinstance(event, Delta) else ""
             yield event
+        rest = markers
         if not written.strip():
-            written, left = said, left + (not cancel.is_set() and bool(re.search(r"[^\W\d_]", said)))
-            yield Delta(said)
+            left += not cancel.is_set()
+            rest = said + markers
         elif not _same_numbers(said, written):
             doubtful += 1
-        shown.append(written)
-        if markers:
-            shown.append(markers)
-            yield Delta(markers)
+        shown += [written, rest]
+        if rest:
+            yield Delta(rest)
         at = end
+    if not cancel.is_set() and text[at:].strip():
+        shown.append(text[at:].rstrip())
+        yield Delta(shown[-1])
     notes = [BY_A_MACHINE.format(model=model.name, language=language)]
     notes += [OTHER_NUMBERS.format(count=doubtful, total=len(spans))] if doubtful else []
     notes += [LEFT.format(count=left, total=len(spans))] if left else []
     yield Translated("".join(shown).strip(), language, model.name, " ".join(notes), cancel.is_set())
+
+
+def _spans(text: str) -> Iterator[tuple[int, int]]:
+    """The sentences that have words, without the markers that stand before them: those belong to the sentence that ended there."""
+    for start, end in sentences(text):
+        leading = _LEADING.match(text, start, end)
+        begin = leading.end() if leading else start
+        if _WORDS.search(text, begin, end):
+            yield begin, end
 
 
 def _sentence(text: str, language: str, model: Writes, cancel: threading.Event, client: str) -> Iterator[Queued | Delta]:
