@@ -86,6 +86,9 @@ export async function copyText(text) {
   return undefined;
 }
 
+/** A sentence with `what is typed` in it. */
+export const withCode = (sentence) => sentence.split("`").map((part, index) => (index % 2 ? el("code", {}, part) : part));
+
 /** A button that copies, and says that it did. */
 export function copyButton(words, text, more = {}) {
   const button = textButton(

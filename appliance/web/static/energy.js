@@ -16,9 +16,11 @@ const LEVELS = [
 /** Two places are more than any of these methods can tell. */
 export const wattHours = (value) => `${value.toLocaleString("en", { maximumSignificantDigits: value >= 100 ? 3 : 2 })} Wh`;
 
+const doubtWords = (doubt) => (doubt ? ` ±\u00a0${Math.round(100 * doubt)}\u00a0%` : "");
+
 /** { joules, method, plus_minus, seconds } in words: "0.012 Wh, estimated ± 40 %". */
 export function energyWords({ joules, method, plus_minus: doubt }) {
-  return `${wattHours(joules / 3600)}, ${method}${doubt ? ` ± ${Math.round(100 * doubt)} %` : ""}`;
+  return `${wattHours(joules / 3600)}, ${method.split(" ")[0]}${doubtWords(doubt)}`;
 }
 
 async function load() {
@@ -53,8 +55,7 @@ export async function showEnergy() {
 function told({ method, sentence, last_answer: last, today, days, battery, saver }, again) {
   const facts = [
     last && ["The last answer", energyWords(last)],
-    ["Today", `${wattHours(today.watt_hours)} for ${plural(today.answers, "answer")} and ${plural(today.documents, "document")} read`],
-    today.plus_minus > 0 && ["Uncertainty", `± ${Math.round(100 * today.plus_minus)} %`],
+    ["Today", `${wattHours(today.watt_hours)}${doubtWords(today.plus_minus)} for ${plural(today.answers, "answer")} and ${plural(today.documents, "document")} read`],
     ["How it is known", method],
     battery && ["Battery", `${Math.round(battery.percent)} %, ${battery.discharging ? "in use" : "not in use"}`],
     battery && battery.answers_left !== null && ["At this rate", `about ${plural(battery.answers_left, "answer")} left`],
@@ -63,7 +64,7 @@ function told({ method, sentence, last_answer: last, today, days, battery, saver
     el("p", {}, sentence),
     el("dl", { class: "facts" }, ...facts.filter(Boolean).flatMap(([name, words]) => [el("dt", {}, name), el("dd", {}, words)])),
     battery?.sentence && el("p", { class: saver.offered ? "strong" : "quiet" }, battery.sentence),
-    el("fieldset", { class: "saver group" }, el("legend", {}, "Save energy"), el("p", { class: "quiet" }, "You choose; Haversack never changes it by itself."), ...LEVELS.map(([level, words]) => saving(level, words, saver, again))),
+    el("fieldset", { class: "saver" }, el("legend", {}, "Save energy"), el("p", { class: "quiet" }, "You choose; Haversack never changes it by itself."), ...LEVELS.map(([level, words]) => saving(level, words, saver, again))),
     days?.length > 1 && history(days),
   ].filter(Boolean);
 }

@@ -1,6 +1,6 @@
 // The shelf: every model that is here, what it needs and how quick it is, which one does what; and how one comes or goes.
 
-import { call } from "./api.js";
+import { call, offers } from "./api.js";
 import { attempt, dialog } from "./dialogs.js";
 import { $, choice, el, iconButton, size, visible } from "./dom.js";
 import { adding } from "./models_add.js";
@@ -9,12 +9,12 @@ import { loadModels } from "./preferences.js";
 import { on, state } from "./state.js";
 import { aboutModel } from "./status.js";
 
-/** What a model can be used for, each with what it means. */
+/** What a model can be used for, each with what it means, and with what happens where none is chosen. */
 export const PURPOSES = [
-  ["answering", "Answering", "writes the sentences after the quotes"],
-  ["summarising", "Summarising", "reads documents section by section"],
-  ["rewriting", "Rewriting", "completes “and who paid for it?” before the search"],
-  ["translating", "Translating", "puts an answer into another language"],
+  ["answering", "Answering", "writes the sentences after the quotes", ""],
+  ["summarising", "Summarising", "reads documents section by section", "the one that answers"],
+  ["rewriting", "Rewriting", "completes “and who paid for it?” before the search", "no model: by rules"],
+  ["translating", "Translating", "puts an answer into another language", "the one that answers"],
 ];
 
 let box = null;
@@ -44,7 +44,6 @@ export async function showModels() {
   const content = el(
     "div",
     { class: "stack" },
-    state.status?.model.advice && el("p", { class: "strong" }, state.status.model.advice),
     memory,
     el("section", { class: "group", "aria-labelledby": "purposes-title" }, el("h3", { id: "purposes-title" }, "Which model does what"), purposes),
     list,
@@ -82,15 +81,15 @@ function lost({ name, sentence }, actions) {
 }
 
 function showPurposes(place, actions) {
-  const { models, purposes } = state.shelf;
+  const { models, purposes, chosen } = state.shelf;
   const options = models.map((one) => [one.name, visible(one.title)]);
-  const mark = JSON.stringify([options, purposes]);
+  const mark = JSON.stringify([options, purposes, chosen]);
   if (place.dataset.mark === mark) return;
   place.dataset.mark = mark;
   const focused = document.activeElement?.id;
   place.replaceChildren(
-    ...PURPOSES.map(([purpose, words, meaning]) => {
-      const pick = choice(options, purposes[purpose] ?? "", { id: `purpose-${purpose}`, "aria-describedby": `meaning-${purpose}` });
+    ...PURPOSES.map(([purpose, words, meaning, otherwise]) => {
+      const pick = choice(otherwise ? [["", otherwise], ...options] : options, (otherwise ? chosen : purposes)[purpose] ?? "", { id: `purpose-${purpose}`, "aria-describedby": `meaning-${purpose}` });
       pick.addEventListener("change", () => actions.use(pick.value, purpose));
       return el("div", { class: "field" }, el("label", { for: pick.id }, words), pick, el("p", { class: "quiet", id: `meaning-${purpose}` }, meaning));
     }),
@@ -103,7 +102,10 @@ export function start() {
     // While one is being loaded, or the shelf is open, what it says is kept up with.
     if (box?.isConnected || state.shelf?.models.some((one) => one.state === "loading")) loadModels().catch(() => {});
   });
-  for (const id of ["model", "open-models"]) $(id).addEventListener("click", showModels);
-  $("open-models").hidden = false;
+  const there = offers("models");
+  // Guests are shown what answers them, and no shelf.
+  const about = () => dialog(state.status?.model.name ?? "Language model", aboutModel());
+  for (const id of ["model", "open-models"]) $(id).addEventListener("click", there ? showModels : about);
+  $("open-models").hidden = !there;
   loadModels().catch(() => {});
 }

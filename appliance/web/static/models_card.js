@@ -54,7 +54,7 @@ const STATES = { idle: "not loaded", loading: "is being loaded", ready: "loaded"
 const visibleLines = (text) => text.split("\n").map(visible).join("\n");
 
 function licence({ licence: name, may_be_carried: carried, licence_sentence: sentence }) {
-  if (sentence) return sentence;
+  if (sentence) return name && !sentence.startsWith(name) ? `${visible(name)}: ${sentence}` : sentence;
   const words = name ? visible(name) : "not told by its file";
   if (carried === true) return `${words}: it may be passed on with the stick`;
   if (carried === false) return `${words}: it may be used here, and not be passed on with the stick`;

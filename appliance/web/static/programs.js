@@ -2,7 +2,7 @@
 
 import { call, offers } from "./api.js";
 import { attempt, confirm, dialog } from "./dialogs.js";
-import { $, copyButton, day, el, iconButton, nameNode, plural, visible } from "./dom.js";
+import { $, copyButton, day, el, iconButton, nameNode, plural, visible, withCode } from "./dom.js";
 import { sharing } from "./sharing.js";
 import { change, on, state } from "./state.js";
 
@@ -84,7 +84,7 @@ function fill(place, value, nodes) {
 
 /** In plain words who may use it, and how a program is pointed here. */
 function toldOf({ api, sentence, address }) {
-  const told = el("p", { class: api === "open" ? "notice bad" : "strong" }, sentence);
+  const told = el("p", { class: api === "open" ? "notice bad" : "strong" }, ...withCode(sentence));
   if (api === "off") return [told];
   const key = api === "open" ? "any" : "YOUR-KEY";
   const model = state.shelf?.purposes.answering ?? "MODEL";

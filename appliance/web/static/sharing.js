@@ -1,7 +1,7 @@
 // Sharing on a local network: off until it is started with it; then its address, as letters and as a QR code, and who is connected.
 
 import { call, file, offers } from "./api.js";
-import { copyButton, duration, el } from "./dom.js";
+import { copyButton, duration, el, withCode } from "./dom.js";
 import { change } from "./state.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -18,7 +18,7 @@ export function sharing() {
     const mark = JSON.stringify([told.on, told.address, told.sentence]);
     if (mark !== shown) {
       shown = mark;
-      node.replaceChildren(el("p", { class: told.on ? "strong" : false }, told.sentence), ...(told.on ? open(told, guests) : closed()));
+      node.replaceChildren(el("p", { class: told.on ? "strong" : false }, ...withCode(told.sentence)), ...(told.on ? open(told, guests) : closed()));
       if (told.on) node.querySelector(".qr").replaceChildren(...(await code()));
     }
     guests.replaceChildren(...(told.guests.length ? told.guests.map(guest) : [el("li", { class: "quiet" }, "Nobody is connected.")]));
