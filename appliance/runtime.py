@@ -18,6 +18,7 @@ from appliance import __version__
 from appliance.access.entry import Access
 from appliance.answer.pipeline import Asker
 from appliance.answer.preferred import effective
+from appliance.answer.rewriting import Rewriter
 from appliance.basecamp.camp import Camp
 from appliance.basecamp.link import Link
 from appliance.config import Settings
@@ -38,6 +39,7 @@ from appliance.machine.judge import Report, examine
 from appliance.manifest import Manifest, Model, read_manifest
 from appliance.models.embeds import Embeds
 from appliance.models.parameters import NOTHING_TOLD, Parameters
+from appliance.models.writes import Writes
 from appliance.offline.seal import Seal
 from appliance.packs.finding import Carried
 from appliance.packs.holdings import Holdings
@@ -110,7 +112,8 @@ class Appliance:
         self.link = link
         self.camp = Camp(link, self.loaded.generator) if link and link.llm else None
         """The base camp's language model, before those that are here; None where none was named."""
-        self.asker = Asker(library, self.vectors, self.embedder, self.camp.generator if self.camp else self.loaded.generator)
+        model = self.camp.generator if self.camp else self.loaded.generator
+        self.asker = Asker(library, self.vectors, self.embedder, model, Rewriter(self._rewriter))
         self.ingest = Ingest(library, self.embedder, self.sandbox)
         self.conversations = Conversations(library)
         self.preferences = Preferences(library)
@@ -204,6 +207,11 @@ class Appliance:
     def _index(self, collection_id: int) -> None:
         if isinstance(self.vectors, Vectors) and not self._closing.is_set():
             self.vectors.refresh(collection_id)
+
+    def _rewriter(self) -> Writes | None:
+        """The model that was chosen for completing questions, None where none was: then it is done by rules."""
+        model = self.shelf.chosen("rewriting")
+        return self.loaded.generator(model.name) if model else None
 
     def _load_embedder(self) -> Embeds:
         return load_embedder(self.settings, self.manifest)
