@@ -80,7 +80,14 @@ def _wishes_parser() -> argparse.ArgumentParser:
     """What `plan` and `build` take over the profile; `overrides.Wishes` has the same names."""
     parser = argparse.ArgumentParser(add_help=False)
     models = parser.add_argument_group("what goes in, over the profile")
-    models.add_argument("--llm", default="", metavar="REPO:FILE[@REVISION]", help="another language model of the Hub: a GGUF file")
+    models.add_argument(
+        "--llm",
+        dest="llms",
+        action="append",
+        default=[],
+        metavar="REPO:FILE[@REVISION]",
+        help="another language model of the Hub, a GGUF file; can be given again, and the first answers unless told",
+    )
     models.add_argument("--embedder", default="", metavar="REPO[@REVISION]", help="another embedding model of the Hub")
     models.add_argument("--pack", dest="packs", action="append", type=Path, default=[], metavar="FOLDER", help="documents to carry as a pack")
     models.add_argument("--accept-licence", dest="accepted", action="append", default=[], metavar="ID", help="carry what is under this licence")

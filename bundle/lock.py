@@ -83,7 +83,7 @@ def describe(spec: Spec) -> dict[str, Any]:
         | {address.rpartition("/")[2]: spec.interpreter_sha256[address] for address in spec.interpreter_urls},
         "wheels": {path.name: sha256_of(path) for path in spec.wheels},
         "packs": {folder.name: content_of(folder) for folder in spec.packs},
-        "models": {item.role: _described(item) for item in spec.items},
+        "models": {slot: _described(item) for slot, item in zip(spec.slots(), spec.items, strict=True)},
     }
 
 
@@ -159,16 +159,16 @@ def resolve_locked(spec: Spec, lock: Lock, path: Path, cache: Path) -> tuple[Res
     difference = _difference(describe(spec), lock.spec)
     if difference:
         raise LockDisagrees(path=path, detail=difference)
-    locked = {one.role: one for one in lock.items}
-    return tuple(_resolved(item, locked.get(item.role), path, cache) for item in spec.items)
+    locked = {(one.role, one.id): one for one in lock.items}
+    return tuple(_resolved(item, locked.get((item.role, item.id)), path, cache) for item in spec.items)
 
 
 def check_fetched(lock: Lock, fetched: Iterable[Fetched]) -> None:
     """That what came is what was locked, by sha256, also where the Hub goes by a weaker hash. Raises SourceAltered."""
-    wanted = {(one.role, file.path): file.sha256 for one in lock.items for file in one.files}
+    wanted = {(one.role, one.id, file.path): file.sha256 for one in lock.items for file in one.files}
     for one in fetched:
         for file in one.resolved.files:
-            if _sha256(one, file) != wanted[one.resolved.item.role, file.path]:
+            if _sha256(one, file) != wanted[one.resolved.item.role, one.resolved.item.id, file.path]:
                 what = f"{file.path} of {one.resolved.item.title}"
                 raise SourceAltered(what=what, source=one.resolved.record["name"], detail="its sha256 is not the lock's")
 
@@ -182,7 +182,7 @@ def check_runtimes(lock: Lock, runtimes: Sequence[LockedRuntime], path: Path) ->
 
 
 def _resolved(item: Item, locked: LockedItem | None, path: Path, cache: Path) -> Resolved:
-    if locked is None or locked.id != item.id:
+    if locked is None:
         raise LockDisagrees(path=path, detail=f"it says nothing of {item.title}")
     source = source_for(item, cache)
     if not isinstance(item.source, HubSource):

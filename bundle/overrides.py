@@ -39,8 +39,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Wishes:
     """The command line's words; empty where it says nothing."""
 
-    llm: str = ""
-    """`REPO:FILE` or `REPO:FILE@REVISION`."""
+    llms: tuple[str, ...] = ()
+    """`REPO:FILE` or `REPO:FILE@REVISION` each; the first answers unless told."""
     embedder: str = ""
     """`REPO` or `REPO@REVISION`."""
     packs: tuple[Path, ...] = ()
@@ -69,7 +69,7 @@ def with_wishes(spec: Spec, wishes: Wishes) -> Spec:
     sums = dict(zip(map(_place, wishes.interpreters), wishes.interpreter_sha256, strict=False))
     return replace(
         spec,
-        items=tuple(_overridden(one, wishes) for one in spec.items),
+        items=_overridden(spec.items, wishes),
         packs=pack_folders([*spec.packs, *wishes.packs]),
         platforms=() if provider == "none" else platforms,
         provider=provider,
@@ -104,12 +104,14 @@ def _refuse_contradictions(provider: str, wishes: Wishes) -> None:
             raise BadRequest(detail="An interpreter by its address needs --interpreter-sha256, so that what comes is what was meant.")
 
 
-def _overridden(one: Item, wishes: Wishes) -> Item:
-    if one.role == "generator" and wishes.llm:
-        return generator_from(wishes.llm, one)
-    if one.role == "embedder" and wishes.embedder:
-        return embedder_from(wishes.embedder)
-    return one
+def _overridden(items: Sequence[Item], wishes: Wishes) -> tuple[Item, ...]:
+    first = next(one for one in items if one.role == "generator")
+    generators = tuple(generator_from(text, first) for text in wishes.llms) or tuple(one for one in items if one.role == "generator")
+    ids = [one.id for one in generators]
+    if twice := next((name for name in ids if ids.count(name) > 1), ""):
+        raise BadRequest(detail=f"--llm names {twice} twice. Leave one of them out.")
+    embedders = (embedder_from(wishes.embedder),) if wishes.embedder else tuple(one for one in items if one.role == "embedder")
+    return (*embedders, *generators, *(one for one in items if one.role not in ("embedder", "generator")))
 
 
 def generator_from(text: str, replaced: Item) -> Item:

@@ -162,17 +162,17 @@ def _model_files(one: Resolved) -> list[int]:
 
 
 def memory_for(spec: Spec, resolved: Iterable[Resolved]) -> Memory:
-    """By research/packaging.md §5's rule, each part by its name."""
-    sizes = {one.item.role: sum(_model_files(one)) for one in resolved}
-    generator = next(item for item in spec.items if item.role == "generator")
+    """By research/packaging.md §5's rule, each part by its name: with the model that answers unless told, the only one that is always loaded."""
+    sizes = {(one.item.role, one.item.id): sum(_model_files(one)) for one in resolved}
+    generator, embedder = (next(item for item in spec.items if item.role == role) for role in ("generator", "embedder"))
     context = int(generator.settings["context"])
     return Memory(
         context,
         (
-            ("the language model's file", sizes.get("generator", 0)),
+            ("the language model's file", sizes.get(("generator", generator.id), 0)),
             (f"its context of {context:,} tokens", kv_bytes(generator) * context),
             ("its buffers", _BUFFERS),
-            ("the embedding model", sizes.get("embedder", 0)),
+            ("the embedding model", sizes.get(("embedder", embedder.id), 0)),
             ("Haversack", _RUNTIME),
             ("the system and the browser", _SYSTEM),
         ),

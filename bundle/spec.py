@@ -25,7 +25,7 @@ import platform
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +38,8 @@ PROFILES = HERE / "profiles"
 CATALOGUE = HERE / "catalogue.toml"
 REQUIRED = ("embedder", "generator")
 ROLES = (*REQUIRED, "reranker", "ocr")
-"""A bundle holds at most one model of each; the first two always. The others are carried as files, and nothing reads them yet."""
+"""A bundle holds one model of each of the first two at least, and can hold several generators: the first answers unless told. The others are
+carried as files, and nothing reads them yet."""
 PLATFORMS = tuple(platforms.PLATFORMS)
 PROVIDERS = ("host", "pbs", "system", "none")
 FILESYSTEMS = ("fat32", "exfat")
@@ -109,7 +110,7 @@ class Spec:
     profile: str
     title: str
     items: tuple[Item, ...]
-    """One embedder, one generator; a reranker and an OCR model where the profile names them."""
+    """One embedder, one generator or several, the one that answers first; a reranker and an OCR model where the profile names them."""
     languages: tuple[str, ...] = ("en",)
     ram_gb: int = 0
     """Memory of the laptops it is meant for, in GiB; 0 where the profile doesn't say."""
@@ -131,6 +132,11 @@ class Spec:
     """Of the stick: on fat32 a GGUF over 4 GiB − 1 is split."""
     accepted: tuple[str, ...] = ()
     """Licence ids that the builder accepted with --accept-licence."""
+
+    def slots(self) -> tuple[str, ...]:
+        """What each of `items` is called in a lock: its role, and where a role has several, from the second on its id too."""
+        roles = [item.role for item in self.items]
+        return tuple(role if role not in roles[:place] else f"{role} {self.items[place].id}" for place, role in enumerate(roles))
 
 
 def profiles() -> tuple[str, ...]:
@@ -205,10 +211,7 @@ def _spec(path: Path, data: Mapping[str, Any]) -> Spec:
         raise ValueError(f"{min(unknown)!r} is not known; known are {', '.join(KEYS)}")
     catalogue = read_catalogue() | data.get("catalogue", {})
     items = []
-    for role in ROLES:
-        name = data[role] if role in REQUIRED else data.get(role, "")
-        if not name and role not in REQUIRED:
-            continue
+    for role, name in _named(data):
         if name not in catalogue:
             raise ValueError(f"the catalogue has no model {name!r}")
         items.append(read_item(name, catalogue[name], path.parent))
@@ -231,6 +234,18 @@ def _spec(path: Path, data: Mapping[str, Any]) -> Spec:
         packs=pack_folders(path.parent / Path(folder).expanduser() for folder in _words(data, "packs")),
         platforms=wanted,
     )
+
+
+def _named(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(role, name) of every model that a profile names; language models may be several, of which the first answers unless told."""
+    for role in ROLES:
+        if role == "generator" and isinstance(data[role], list):
+            names = _words(data, role)
+            if not names:
+                raise ValueError("generator names no model")
+            yield from ((role, name) for name in names)
+        elif role in REQUIRED or data.get(role):
+            yield role, data[role]
 
 
 def _words(data: Mapping[str, Any], key: str) -> tuple[str, ...]:

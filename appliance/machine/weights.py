@@ -48,8 +48,9 @@ def generator_memory(manifest: Manifest) -> int | None:
 
 
 def model_size(manifest: Manifest, role: str) -> int:
-    """Bytes of the models of that role, as the manifest says."""
-    return sum(file.size for file in manifest.files if file.role == role)
+    """Bytes of the first model of that role, as the manifest says; 0 where there is none."""
+    folder = next((model.folder for model in manifest.models if model.role == role), None)
+    return sum(file.size for file in manifest.files if folder is not None and file.path.startswith(f"{folder}/"))
 
 
 def read_shape(path: Path) -> Shape:

@@ -227,7 +227,7 @@ def test_a_plan_by_the_lock_asks_the_hub_for_nothing(tmp_path: Path, hub: HubSer
     words = ["--llm", "someone/open-GGUF:open-1B-Q4_0.gguf", "--json", *BARE]
     assert main(["plan", *words]) == 0
     first = json.loads(capsys.readouterr().out)
-    spec = with_wishes(read_spec("starter"), Wishes(llm="someone/open-GGUF:open-1B-Q4_0.gguf", provider="none"))
+    spec = with_wishes(read_spec("starter"), Wishes(llms=("someone/open-GGUF:open-1B-Q4_0.gguf",), provider="none"))
     nothing = tmp_path / "nothing"
     fetched = [Fetched(one, nothing, ()) for one in resolve(spec, tmp_path / "cache")]
     lock = make_lock(spec, fetched, "2026-11-24T12:00:00Z")

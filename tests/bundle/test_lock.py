@@ -129,10 +129,10 @@ def test_locked_stays_with_its_commit_when_the_repository_has_moved_on(
         (lambda spec: replace(spec, platforms=("windows-x64",)), "platforms is"),
         (lambda spec: replace(spec, packs=()), r"packs\.laws is nothing now"),
         (
-            lambda spec: with_wishes(spec, Wishes(llm="Qwen/Qwen3-4B-GGUF:Qwen3-4B-Q4_K_M.gguf")),
+            lambda spec: with_wishes(spec, Wishes(llms=("Qwen/Qwen3-4B-GGUF:Qwen3-4B-Q4_K_M.gguf",))),
             r"models\.generator\.id is \"qwen3-4b\" now, and \"far\" in it",
         ),
-        (lambda spec: with_wishes(spec, Wishes(llm=f"someone/far:far.gguf@{'c' * 40}")), r"models\.generator\."),
+        (lambda spec: with_wishes(spec, Wishes(llms=(f"someone/far:far.gguf@{'c' * 40}",))), r"models\.generator\."),
         (
             lambda spec: replace(spec, items=(spec.items[0], replace(spec.items[1], settings={**spec.items[1].settings, "context": 1024}))),
             r"models\.generator\.settings\.context is 1024 now, and 512 in it",

@@ -26,9 +26,9 @@ def test_without_a_word_it_is_the_profile_for_this_machine() -> None:
 
 
 def test_a_generator_of_the_catalogue_brings_its_settings_and_another_takes_the_limits_of_the_one_it_replaces() -> None:
-    known = starter(llm="Qwen/Qwen3-4B-GGUF:Qwen3-4B-Q4_K_M.gguf").items[1]
+    known = starter(llms=("Qwen/Qwen3-4B-GGUF:Qwen3-4B-Q4_K_M.gguf",)).items[1]
     assert (known.id, known.settings["context"], known.licence) == ("qwen3-4b", 6144, "Apache-2.0")
-    one = starter(llm=f"someone/Some.Model-1.5B-Instruct-GGUF:quants/Some.Model-1.5B-Instruct-Q5_K_M.gguf@{COMMIT}").items[1]
+    one = starter(llms=(f"someone/Some.Model-1.5B-Instruct-GGUF:quants/Some.Model-1.5B-Instruct-Q5_K_M.gguf@{COMMIT}",)).items[1]
     assert one.source == HubSource("someone/Some.Model-1.5B-Instruct-GGUF", COMMIT, ("quants/Some.Model-1.5B-Instruct-Q5_K_M.gguf",))
     assert (one.id, one.title, one.licence) == ("some.model-1.5b-instruct-q5_k_m", "Some.Model-1.5B-Instruct-Q5_K_M", "")
     settings = dict(one.settings)
@@ -83,12 +83,13 @@ def test_packs_systems_and_files_are_taken_as_they_are_given(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("wishes", "words"),
     [
-        ({"llm": "Qwen/Qwen3-4B-GGUF"}, "--llm takes a repository and a GGUF file"),
-        ({"llm": "Qwen3-4B-GGUF:x.gguf"}, "--llm takes a repository"),
-        ({"llm": "a/b:weights.bin"}, "GGUF"),
-        ({"llm": "a/b:../../x.gguf"}, "GGUF"),
-        ({"llm": "a/b:x.gguf@main"}, "40 hexadecimal digits"),
-        ({"llm": "a/b:模型.gguf"}, "gives no name"),
+        ({"llms": ("Qwen/Qwen3-4B-GGUF",)}, "--llm takes a repository and a GGUF file"),
+        ({"llms": ("Qwen3-4B-GGUF:x.gguf",)}, "--llm takes a repository"),
+        ({"llms": ("a/b:weights.bin",)}, "GGUF"),
+        ({"llms": ("a/b:../../x.gguf",)}, "GGUF"),
+        ({"llms": ("a/b:x.gguf@main",)}, "40 hexadecimal digits"),
+        ({"llms": ("a/b:模型.gguf",)}, "gives no name"),
+        ({"llms": ("a/b:x-Q4_0.gguf", "c/d:x-Q4_0.gguf")}, "names x-q4_0 twice"),
         ({"embedder": "bge-small"}, "--embedder takes a repository"),
         ({"embedder": "a/b:model.safetensors"}, "--embedder takes a repository"),
         ({"embedder": "a/b@v2"}, "40 hexadecimal digits"),

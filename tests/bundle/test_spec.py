@@ -149,3 +149,23 @@ def test_generator_settings_are_those_that_the_appliance_reads() -> None:
         settings = generator_settings(model)
         assert settings.file == generator.settings["file"]
         assert settings.evidence_tokens + settings.max_tokens < settings.context
+
+
+def test_a_profile_can_carry_several_language_models_and_the_first_answers(tmp_path: Path) -> None:
+    profile = tmp_path / "mine.toml"
+    profile.write_text('generator = ["qwen3-4b", "smollm2-135m-instruct"]\nembedder = "all-minilm-l6-v2"\n')
+    spec = read_spec(str(profile))
+    assert [(item.role, item.id) for item in spec.items] == [
+        ("embedder", "all-minilm-l6-v2"),
+        ("generator", "qwen3-4b"),
+        ("generator", "smollm2-135m-instruct"),
+    ]
+    assert spec.slots() == ("embedder", "generator", "generator smollm2-135m-instruct")
+
+
+@pytest.mark.parametrize("names", ["[]", '["qwen3-4b", "qwen3-4b"]', "[3]", '["no-such-model"]', '["all-minilm-l6-v2"]', "{}"])
+def test_a_bad_list_of_language_models_is_one_sentence(tmp_path: Path, names: str) -> None:
+    profile = tmp_path / "mine.toml"
+    profile.write_text(f'generator = {names}\nembedder = "all-minilm-l6-v2"\n')
+    with pytest.raises(BadProfile):
+        read_spec(str(profile))
