@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import select
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -12,7 +16,7 @@ import pytest
 
 from appliance.access.addresses import own_addresses
 from appliance.access.keys import Keys
-from tests.web.serving import COMMAND, serving
+from tests.web.serving import COMMAND, free_port, serving
 
 RIGHT = "snow on the pass"
 FORM = {"Content_Type": "application/x-www-form-urlencoded"}
@@ -99,13 +103,6 @@ def test_nothing_is_shared_without_a_password_that_will_do(home: Path, bundle_ro
 
 
 def test_the_terminal_is_asked_for_the_password_and_does_not_show_it(home: Path, bundle_root: Path, address: str) -> None:
-    import os
-    import pty
-    import select
-    import time
-
-    from tests.web.serving import free_port
-
     control, terminal = pty.openpty()
     flags = ["--share", "--home", str(home), "--bundle", str(bundle_root), "--port", str(free_port())]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HAVERSACK_")}
@@ -116,7 +113,10 @@ def test_the_terminal_is_asked_for_the_password_and_does_not_show_it(home: Path,
         while b"\xe2\x96\x88" * 20 not in said:
             assert time.monotonic() < end, said.decode(errors="replace")
             if select.select([control], [], [], 0.2)[0]:
-                said += os.read(control, 4096)
+                try:
+                    said += os.read(control, 4096)
+                except OSError as error:
+                    raise AssertionError(said.decode(errors="replace")) from error
             if b"Password for guests" in said and not sent:
                 sent = True
                 time.sleep(0.2)
