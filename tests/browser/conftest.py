@@ -21,11 +21,11 @@ from playwright.sync_api import Browser, Page
 from tests.clinic import NOTES, PAGES_WITH_A_SCAN, make_pdf
 
 COMMAND = [sys.executable, "-m", "appliance.cli"]
-_DROP = """([entries]) => {
+_DROP = """([entries, on]) => {
   const transfer = new DataTransfer();
   for (const [name, content] of entries) transfer.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name));
   for (const type of ["dragenter", "dragover", "drop"])
-    document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    document.querySelector(on).dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
 }"""
 
 
@@ -43,9 +43,14 @@ class Watched:
         self.page.wait_for_selector(".beginning, .turn")
         return self.page
 
-    def drop(self, files: dict[str, bytes]) -> None:
-        """Drop files on the page, as a hand with a mouse does."""
-        self.page.evaluate(_DROP, [[[name, base64.b64encode(content).decode()] for name, content in files.items()]])
+    def drop(self, files: dict[str, bytes], on: str = "body") -> None:
+        """Drop files on a part of the page, as a hand with a mouse does."""
+        self.page.evaluate(_DROP, [[[name, base64.b64encode(content).decode()] for name, content in files.items()], on])
+
+    def refused(self, status: int) -> None:
+        """The browser itself complains of every request that was refused: those of this status were refused on purpose."""
+        assert any(f"status of {status}" in one for one in self.complaints)
+        self.complaints[:] = [one for one in self.complaints if f"status of {status}" not in one]
 
     def drop_from_disk(self, *paths: Path) -> None:
         """Drop files and folders as the system's file manager does: the browser itself reads them."""
@@ -68,6 +73,19 @@ def origin(bundle_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     (files / "notes.md").write_text(NOTES, encoding="utf-8")
     command = [*COMMAND, "ingest", str(files), "--collection", "field"]
     subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True, timeout=120)
+    with serving(settings) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def workshop(bundle_root: Path, second_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`haversack serve` with a collection "field" and a second model on the shelf; its address."""
+    settings = {"HAVERSACK_HOME": str(tmp_path_factory.mktemp("workshop") / "home"), "HAVERSACK_BUNDLE": str(bundle_root)}
+    files = tmp_path_factory.mktemp("workshop-files")
+    (files / "clinic.pdf").write_bytes(make_pdf())
+    (files / "notes.md").write_text(NOTES, encoding="utf-8")
+    for words in (("ingest", str(files), "--collection", "field"), ("models", "add", str(second_gguf))):
+        subprocess.run([*COMMAND, *words], env={**os.environ, **settings}, check=True, capture_output=True, timeout=120)
     with serving(settings) as address:
         yield address
 

@@ -1,0 +1,153 @@
+"""The shelf in a real browser: models seen, added, refused, measured, chosen, switched between and removed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from tests.browser.conftest import Watched, serving
+from tests.browser.test_journey import Watch, ask, open_collection
+
+pytestmark = pytest.mark.browser
+STARTER, SECOND = "SmolLM2 135M Instruct", "SmolLM2 135M Second"
+
+
+@pytest.fixture(scope="module")
+def bare(bundle_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A library with nothing but the guide and the bundle's own model; its address."""
+    with serving({"HAVERSACK_HOME": str(tmp_path_factory.mktemp("bare") / "home"), "HAVERSACK_BUNDLE": str(bundle_root)}) as address:
+        yield address
+
+
+def at(watched: Watched, address: str) -> Page:
+    watched.origin = address
+    return watched.open()
+
+
+def card(page: Page, title: str) -> Locator:
+    return page.locator("dialog .model", has=page.locator("h4", has_text=title))
+
+
+def test_a_model_comes_is_measured_used_and_goes(watch: Watch, bare: str, second_gguf: Path) -> None:
+    watched = watch()
+    page = at(watched, bare)
+    expect(page.locator("#answerer")).to_be_hidden()  # with one model there is nothing to choose
+    page.click("#model")
+    expect(page.locator("dialog .model")).to_have_count(1)
+    first = card(page, STARTER)
+    for words in ("135M parameters", "Q4_1", "2,048 tokens", "Apache-2.0", "may be passed on", "needs about", "not measured yet", "trusted"):
+        expect(first).to_contain_text(words)
+    expect(first.locator(".tag.good")).to_contain_text("Answering")
+    expect(first.locator("[data-act=remove], [data-act=use]")).to_have_count(0)
+    first.locator("summary").click()
+    expect(first.locator(".code")).to_contain_text("<|im_start|>")
+
+    page.set_input_files("dialog input[type=file]", second_gguf)
+    expect(page.locator(".told-here")).to_contain_text("is on the shelf", timeout=60_000)
+    second = card(page, SECOND)
+    expect(second).to_contain_text("Q4_0")
+    expect(first.locator(".code")).to_be_visible()  # what was open stays open while the shelf changes
+    second.locator("[data-act=measure]").click()
+    expect(second).to_contain_text("tokens a second", timeout=60_000)
+    with page.expect_download() as download:
+        second.locator("[data-act=modelfile]").click()
+    assert "FROM" in download.value.path().read_text()
+    second.locator("[data-act=use]").click()
+    expect(second.locator(".tag.good")).to_contain_text("Answering")
+    page.select_option("#purpose-translating", label=STARTER)
+    expect(first.locator(".tag.good")).to_have_text("Translating")
+
+    second.locator("[data-act=remove]").click()
+    page.click("dialog >> text=Remove it")
+    expect(page.locator("dialog .model")).to_have_count(1)
+    expect(first.locator(".tag.good")).to_contain_text("Answering")
+    page.keyboard.press("Escape")
+    expect(page.locator("#model")).to_be_focused()
+
+
+def test_what_is_no_model_gets_one_sentence(watch: Watch, bare: str, second_gguf: Path, tmp_path: Path) -> None:
+    watched = watch()
+    page = at(watched, bare)
+    page.click("#open-models")
+    expect(page.locator("dialog .model")).to_have_count(1)
+    cut = second_gguf.read_bytes()[:200_000]
+    watched.drop({"cut.gguf": cut}, on="dialog")
+    expect(page.locator(".told-here .bad")).to_contain_text("cut.gguf can't be added")
+    watched.drop({"poem.gguf": b"Shall I compare thee to a summer's day?"}, on="dialog")
+    expect(page.locator(".told-here .bad")).to_contain_text("poem.gguf can't be added")
+    watched.refused(422)
+    watched.drop({"one.gguf": b"1", "two.gguf": b"2"}, on="dialog")
+    expect(page.locator(".told-here .bad")).to_contain_text("one model at a time")
+    page.fill("#model-path", str(tmp_path / "nowhere.gguf"))
+    page.press("#model-path", "Enter")
+    expect(page.locator(".told-here .bad")).to_contain_text("nowhere.gguf")
+    watched.refused(404)
+    expect(page.locator("dialog .model")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.locator("#progress")).to_be_hidden()  # nothing of it went into the collection behind
+    expect(page.locator("#drop")).to_be_hidden()
+
+
+def test_a_model_is_added_by_its_path(watch: Watch, bare: str, second_gguf: Path, tmp_path: Path) -> None:
+    (tmp_path / "Modelfile").write_text(f"FROM {second_gguf}\nPARAMETER temperature 0.7\nSYSTEM Answer like a librarian.\n", encoding="utf-8")
+    page = at(watch(), bare)
+    page.click("#open-models")
+    page.fill("#model-path", str(tmp_path / "Modelfile"))
+    page.press("#model-path", "Enter")
+    expect(page.locator(".told-here .strong")).to_contain_text("is on the shelf", timeout=60_000)
+    added = page.locator("dialog .model").last
+    added.locator("[data-act=remove]").click()
+    page.click("dialog >> text=Remove it")
+    expect(page.locator("dialog .model")).to_have_count(1)
+
+
+def test_switching_the_model_goes_on_with_the_conversation(watch: Watch, workshop: str) -> None:
+    page = at(watch(), workshop)
+    open_collection(page, "field")
+    expect(page.locator("#answerer")).to_be_visible()
+    page.select_option("#answer-with", label=SECOND)
+    ask(page, "When was the clinic in Goma opened?")
+    expect(page.locator(".turn .foot-row").last).to_contain_text(SECOND)
+    page.select_option("#answer-with", label=STARTER)
+    ask(page, "How long does the journey to Bukavu take?")
+    expect(page.locator(".turn")).to_have_count(2)
+    expect(page.locator(".turn .foot-row").last).to_contain_text(STARTER)
+    expect(page.locator("#conversations .entry")).to_have_count(1)
+    page.select_option("#answer-with", label=SECOND)
+    page.wait_for_event("response", lambda answer: answer.url.endswith("/parameters"))
+    page.reload()
+    page.locator("#conversations .entry").first.click()
+    expect(page.locator(".turn")).to_have_count(2)
+    expect(page.locator("#answer-with option:checked")).to_have_text(SECOND)  # kept with the conversation
+    page.click("#new-conversation")
+    expect(page.locator("#answer-with option:checked")).to_have_text(STARTER)
+
+
+def test_what_wont_fit_and_what_failed_say_so_before_they_are_used(watch: Watch, workshop: str) -> None:
+    """A machine too small, and a damaged file, are provoked: everything else is the real answer."""
+    watched = watch()
+    sentence = "It needs 6.1 GB, and 3.2 GB are free."
+
+    def changed(route: Route) -> None:
+        shelf: dict[str, Any] = route.fetch().json()
+        first, second = shelf["models"]
+        first["state"] = "failed: The file of this model was changed. Add it again."
+        second.update(fits=False, sentence=sentence, state="idle")
+        route.fulfill(status=200, content_type="application/json", body=json.dumps(shelf))
+
+    watched.page.route("**/api/models", changed)
+    page = at(watched, workshop)
+    page.click("#open-models")
+    expect(card(page, SECOND)).to_contain_text("won't fit")
+    expect(card(page, SECOND)).to_contain_text(sentence)
+    for act in ("use", "measure"):
+        expect(card(page, SECOND).locator(f"[data-act={act}]")).to_be_disabled()
+    expect(card(page, STARTER).locator(".bad").last).to_contain_text("was changed. Add it again.")
+    page.keyboard.press("Escape")
+    expect(page.locator("#answer-with option", has_text=SECOND)).to_be_disabled()
+    page.unroute("**/api/models")
