@@ -103,6 +103,8 @@ class ModelProcess:
             # Threads that spin while they wait for each other starve as soon as another program wants a core:
             # 900 tokens of prompt took 32 s instead of 7 s on 2 busy cores.
             "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
+            # Else an abort of llama.cpp starts gdb where there is one: 10 s, and its lines hide the reason.
+            "GGML_NO_BACKTRACE": "1",
         }
         try:
             child = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
