@@ -74,7 +74,7 @@ def _show(settings: Settings, given: argparse.Namespace) -> int:
         print(f"{name:<10} {words}")
     print("Parameters, each with its range (`--set NAME=VALUE` of `haversack ask` sets one):")
     for one in RANGES:
-        allowed = "a text" if one.least is None else f"{one.least:g} to {one.most:g}"
+        allowed = "a text" if one.least is None else f"{one.least:.12g} to {one.most:.12g}"
         own = data["defaults"].get(one.name)
         print(f"    {one.name} ({allowed}{'' if own is None else f', here {own}'}): {one.sentence}")
     if given.modelfile:

@@ -192,8 +192,9 @@ class ModelShelf:
             folder = self.removable(name)
             leaving = folder.with_name(_LEAVING + folder.name)
             try:
-                if leaving.is_dir() and not leaving.is_symlink():
-                    shutil.rmtree(leaving)
+                for left in self.folder.glob(f"{_LEAVING}*"):  # of one that was interrupted
+                    if not left.is_symlink():
+                        shutil.rmtree(left)
                 # Renamed first: whoever is interrupted leaves no half of a model with a model's name.
                 os.rename(folder, leaving)
                 leaving.unlink() if leaving.is_symlink() else shutil.rmtree(leaving)
