@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+PAGE = "page"
+"""The client that is whoever sits at the machine."""
 _GLANCE = 0.05
 """Seconds between two looks at the cancel event while nothing else happens."""
 _REMEMBERED = 256
@@ -68,15 +70,21 @@ class Turns:
             self._changed.notify_all()
 
     def _rearrange(self) -> None:
-        """Rotation: the client whose last turn is longest ago is next; of one client's requests, the oldest."""
+        """Rotation: the client whose last turn is longest ago is next; of one client's requests, the oldest.
+
+        Whoever sits at the machine is one among fifty in a rotation, and would wait for all of them: the page has every second turn.
+        """
         while len(self._served) > _REMEMBERED:
             del self._served[min(self._served, key=self._served.__getitem__)]
         last, clock, order = dict(self._served), self._clock, []
         left = dict(self._waiting)
+        before = max(last, key=last.__getitem__, default="")
         while left:
-            number = min(left, key=lambda one: (last.get(left[one], 0), one))
+            pages = PAGE in left.values() and before != PAGE
+            number = min((one for one in left if not pages or left[one] == PAGE), key=lambda one: (last.get(left[one], 0), one))
             clock += 1
-            last[left.pop(number)] = clock
+            before = left.pop(number)
+            last[before] = clock
             order.append(number)
         self._order = tuple(order)
         self._changed.notify_all()

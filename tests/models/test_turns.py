@@ -27,7 +27,7 @@ def test_one_client_is_served_in_the_order_of_arrival() -> None:
 
 
 def test_clients_take_turns_however_many_requests_one_has() -> None:
-    assert order(Turns(), (1, "script"), (2, "script"), (3, "script"), (4, "page"), (5, "llm")) == [1, 4, 5, 2, 3]
+    assert order(Turns(), (1, "script"), (2, "script"), (3, "script"), (4, "page"), (5, "llm")) == [4, 1, 5, 2, 3]
 
 
 def test_who_was_served_last_waits_for_those_who_were_not() -> None:
@@ -64,3 +64,9 @@ def test_one_who_cancels_waits_no_more() -> None:
     turns.leave(2)
     turns.leave(1)
     assert len(turns) == 0
+
+
+def test_the_page_has_every_second_turn_and_keeps_nobody_from_the_others() -> None:
+    turns = Turns()
+    programs = [(number, f"program {number}") for number in range(1, 51)]
+    assert order(turns, *programs, (51, "page"), (52, "page"), (53, "page"))[:7] == [51, 1, 52, 2, 53, 3, 4]
