@@ -46,6 +46,7 @@ from appliance.packs.holdings import Holdings
 from appliance.shelf.entries import ShelfModel
 from appliance.shelf.loaded import Loaded
 from appliance.shelf.shelf import ModelShelf
+from appliance.shelf.speed import measure_when_idle
 from appliance.trust import Trust, check_software, check_trust, remember
 
 GUIDE = Path(__file__).resolve().parent / "guide"
@@ -203,6 +204,7 @@ class Appliance:
                 continue  # the state holds the sentence, and the page shows it
         if not self._closing.is_set():  # the disks are measured last: the models need them more
             self.machine = examine(self.settings, self.manifest, before=self.machine.machine.memory)
+            threading.Thread(target=measure_when_idle, args=(self.loaded, self._closing), name="speed", daemon=True).start()
 
     def _index(self, collection_id: int) -> None:
         if isinstance(self.vectors, Vectors) and not self._closing.is_set():

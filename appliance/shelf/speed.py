@@ -11,11 +11,11 @@ from appliance.machine.look import processor_name
 from appliance.models.parameters import Parameters
 from appliance.models.protocol import Done, Message
 from appliance.models.writes import Writes
+from appliance.shelf.handle import PROBE
 from appliance.shelf.loaded import Loaded
 from appliance.shelf.purposes import Speed
 from appliance.shelf.shelf import ModelShelf
 
-CLIENT = "probe"
 _READ, _WRITE = 256, 32
 """Tokens, about: long enough that the call itself doesn't count, and done in a second by a model that is quick enough for this machine."""
 _LEAST = 8
@@ -40,7 +40,7 @@ def measure(writes: Writes, threads: int, cancel: threading.Event | None = None)
     # What differs stands first, so that nothing of it is still in the model's memory from the last time.
     message = Message("user", f"Note {secrets.token_hex(4)}. {_WORDS * repeats}{_TASK}")
     done: Done | None = None
-    for event in writes.generate([message], max_tokens=_WRITE, cancel=cancel, parameters=_EXACT, client=CLIENT):
+    for event in writes.generate([message], max_tokens=_WRITE, cancel=cancel, parameters=_EXACT, client=PROBE):
         if isinstance(event, Done):
             done = event
         elif writes.waiting > 1 and not cancel.is_set():
