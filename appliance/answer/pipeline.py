@@ -167,19 +167,33 @@ class Asker:
         yield Finished(draft.answer(citations, prose))
 
     def summarise(
-        self, document_id: int, *, cancel: threading.Event, model: str = "", parameters: Parameters = NOTHING_TOLD, write: bool = True
+        self,
+        document_id: int,
+        *,
+        cancel: threading.Event,
+        model: str = "",
+        parameters: Parameters = NOTHING_TOLD,
+        write: bool = True,
+        client: str = "page",
     ) -> Iterator[AnswerEvent]:
         """What a document says, section by section, with citations. Raises NoSuchDocument."""
         document = self._library.document(document_id)
-        yield from self._overview(cancel, model, parameters, write).of([document], f"Summarise {document.name}")
+        yield from self._overview(cancel, model, parameters, write, client).of([document], f"Summarise {document.name}")
 
     def overview(
-        self, collection_id: int, *, cancel: threading.Event, model: str = "", parameters: Parameters = NOTHING_TOLD, write: bool = True
+        self,
+        collection_id: int,
+        *,
+        cancel: threading.Event,
+        model: str = "",
+        parameters: Parameters = NOTHING_TOLD,
+        write: bool = True,
+        client: str = "page",
     ) -> Iterator[AnswerEvent]:
         """What is in a collection, document by document, with citations."""
-        yield from self._overview(cancel, model, parameters, write).of(self._library.documents(collection_id), "What is in here?")
+        yield from self._overview(cancel, model, parameters, write, client).of(self._library.documents(collection_id), "What is in here?")
 
-    def _overview(self, cancel: threading.Event, model: str, parameters: Parameters, write: bool, client: str = "page") -> Overview:
+    def _overview(self, cancel: threading.Event, model: str, parameters: Parameters, write: bool, client: str) -> Overview:
         def choose() -> Writes:
             return self._model(model, purpose="summarising", parameters=parameters)
 

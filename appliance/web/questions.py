@@ -54,9 +54,11 @@ def routes(appliance: Appliance, answering: Answering) -> Blueprint:
         find(appliance, collection_id)
         data = body()
         conversation = _conversation(data, collection_id)
-        plan = _plan(data, collection_id, conversation)
+        plan, client = _plan(data, collection_id, conversation), g.client
         return _stream(
-            lambda cancel: appliance.asker.overview(collection_id, cancel=cancel, model=plan.model, parameters=plan.parameters, write=plan.write),
+            lambda cancel: appliance.asker.overview(
+                collection_id, cancel=cancel, model=plan.model, parameters=plan.parameters, write=plan.write, client=client
+            ),
             collection_id,
             conversation,
         )
@@ -66,9 +68,11 @@ def routes(appliance: Appliance, answering: Answering) -> Blueprint:
         document = appliance.library.document(document_id)
         data = body()
         conversation = _conversation(data, document.collection_id)
-        plan = _plan(data, document.collection_id, conversation)
+        plan, client = _plan(data, document.collection_id, conversation), g.client
         return _stream(
-            lambda cancel: appliance.asker.summarise(document_id, cancel=cancel, model=plan.model, parameters=plan.parameters, write=plan.write),
+            lambda cancel: appliance.asker.summarise(
+                document_id, cancel=cancel, model=plan.model, parameters=plan.parameters, write=plan.write, client=client
+            ),
             document.collection_id,
             conversation,
         )
