@@ -45,7 +45,7 @@ ALLOWED = {
     "runtime": VALUES
     | {"access", "basecamp", "energy", "config", "manifest", "integrity", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs", "shelf"},
 }
-EVERYTHING = {*ALLOWED, "web", "commands", "cli"}
+EVERYTHING = {*ALLOWED, "contests", "web", "commands", "cli"}
 ONE_IMPORTER = {
     "chromadb": "appliance/library",
     "onnxruntime": ("appliance/models/embedder.py", "bundle/prepare.py"),  # runs the model; quantises it at build time

@@ -18,7 +18,15 @@ from appliance.documents import Delta, EvidenceReady, Finished, QuotesReady, Sen
 from appliance.durable import storage_error, writing_durably
 from appliance.errors import BadRequest
 from appliance.ingest.hygiene import printable
-from appliance.library.comparison_export import as_json, exported_csv, exported_json, exported_markdown, figures_in_words, plain_table
+from appliance.library.comparison_export import (
+    as_json,
+    energy_in_words,
+    exported_csv,
+    exported_json,
+    exported_markdown,
+    figures_in_words,
+    plain_table,
+)
 from appliance.library.comparisons import Comparison, table
 
 _FORMATS = {".csv": exported_csv, ".md": exported_markdown, ".json": exported_json}
@@ -44,6 +52,7 @@ def compare(settings: Settings, given: argparse.Namespace) -> int:
                 print(f"{len(compared)}. {printable(question)}", file=sys.stderr)
         if given.questions and not given.json:
             print(plain_table(table(compared)))
+            print(energy_in_words(compared), file=sys.stderr)
         if given.export:
             _write(Path(given.export), compared)
     finally:
@@ -107,8 +116,9 @@ def _print_end(comparison: Comparison) -> None:
         one = result.contender
         words = figures_in_words(result.figures) or ("No answer." if result.failure else "Nothing to measure.")
         print(f"{one.title}{f' ({one.settings})' if one.settings else ''}: {words}")
-    if comparison.note:
-        print(comparison.note, file=sys.stderr)
+    for sentence in (comparison.note, energy_in_words([comparison])):
+        if sentence:
+            print(sentence, file=sys.stderr)
     cited = {}
     for result in comparison.results:
         cited.update({(one.document, one.page): one for one in (result.answer.citations if result.answer else ())})

@@ -48,7 +48,7 @@ def exported_csv(comparisons: Sequence[Comparison]) -> str:
 
 def exported_markdown(comparisons: Sequence[Comparison]) -> str:
     """The table, then question by question. Signs of the texts are escaped: none of them becomes a heading, a link or an image."""
-    parts = ["# Comparison", markdown_table(table(comparisons))]
+    parts = ["# Comparison", markdown_table(table(comparisons)), *([plain(known)] if (known := energy_in_words(comparisons)) else [])]
     for one in comparisons:
         parts.append(f"## {plain(one.question)}")
         if one.note:
@@ -81,6 +81,15 @@ def plain_table(rows: Sequence[Row]) -> str:
     lines = [head, *((row.title or row.model, row.settings or "its own", str(row.answers), *_in_words(row)) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def energy_in_words(comparisons: Sequence[Comparison]) -> str:
+    """How the energy is known, and how far that can be trusted; empty where none is."""
+    known = [result.answer.energy for one in comparisons for result in one.results if result.answer and result.answer.energy]
+    if not known:
+        return ""
+    worst = max(energy.plus_minus for energy in known)
+    return f"Energy: {'; '.join(dict.fromkeys(energy.method for energy in known))}, ± {100 * worst:.0f} %."
 
 
 def figures_in_words(figures: Figures | Row) -> str:
