@@ -10,6 +10,7 @@ to the broker    {"do": "open", "id": 0, "llm": "http://basecamp:8080/v1", "vect
                  {"do": "vectors", "id": 4, "seconds": 1.0, "call": "query", "name": "…", "vectors": "base64", "limit": 10}
                  {"do": "cancel", "id": 3}                                      its connection is closed at once; nothing is answered
 from the broker  {"is": "ready", "id": 0, "unknown": ["basecamp:8000"]}         names that nobody knows
+                 {"is": "prepared", "id": 0}                                     Chroma's client is loaded
                  {"is": "described", "id": 1, "name": "…", "context": 4096}     {"is": "counts", "id": 2, "counts": [900]}
                  {"is": "piece", "id": 3, "text": "…"}   {"is": "done", "id": 3, "prompt_tokens": 900, …}   as in models/protocol.py
                  {"is": "too_long", "id": 3, "tokens": 3000, "limit": 2048}     {"is": "result", "id": 4, "result": …}
@@ -72,6 +73,8 @@ class Broker:
         guard.install(where for _, found in self._places.values() for where in found)
         self._say(0, "ready", unknown=unknown)
         threading.Thread(target=self._watch, daemon=True).start()
+        if self._places["vectors"][1]:
+            threading.Thread(target=self._prepare, daemon=True).start()
         for line in self._requests:
             request = json.loads(line)
             if request["do"] == "cancel":
@@ -79,6 +82,11 @@ class Broker:
             else:
                 self._begin(request)
         return 0
+
+    def _prepare(self) -> None:
+        """Chroma's client takes a second to import, half a minute on a busy machine: not within a search's limit."""
+        self._server.prepare()
+        self._say(0, "prepared")
 
     def _begin(self, request: dict[str, Any]) -> None:
         place, addresses = self._places["vectors" if request["do"] == "vectors" else "llm"]

@@ -27,6 +27,7 @@ Replies = queue.SimpleQueue[dict[str, Any]]
 _ROOT = Path(__file__).resolve().parents[2]
 _STARTS_WITHIN = 15.0
 """Seconds: a name server that doesn't answer takes ten of them."""
+_PREPARES_WITHIN = 60.0
 _LAST = frozenset({"described", "counts", "done", "too_long", "result", "failed"})
 _GONE = "can't be asked any more: the process that talked to it has ended; start Haversack again"
 
@@ -48,7 +49,7 @@ class Link:
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._gone = ""
-        self._ready = threading.Event()
+        self._ready, self._prepared = threading.Event(), threading.Event()
         self._child = self._start(environment.pop(KEY, ""), environment)
         if self._child is None:
             return
@@ -103,6 +104,8 @@ class Link:
     def vector_call(self, request: Mapping[str, Any], seconds: float) -> Any:
         """What `vectors_remote` asks of the Chroma server. Raises BaseCampFailed."""
         assert self.vectors is not None
+        if not self._prepared.wait(_PREPARES_WITHIN):
+            raise BaseCampFailed(address=self.vectors.shown, detail="can't be asked yet: Chroma's client is still being loaded")
         # The broker's own limit comes first: it closes the connection, too.
         return self.answer({"do": "vectors", "seconds": seconds, **request}, seconds + 1.0, self.vectors)["result"]
 
@@ -146,6 +149,11 @@ class Link:
             if reply["is"] == "ready":
                 self.unknown = tuple(reply["unknown"])
                 self._ready.set()
+                if self.vectors is None or self.vectors.shown in self.unknown:
+                    self._prepared.set()
+                continue
+            if reply["is"] == "prepared":
+                self._prepared.set()
                 continue
             with self._lock:
                 last = reply["is"] in _LAST
@@ -161,6 +169,7 @@ class Link:
             self._gone = self._gone or _GONE
             pending, self._pending = list(self._pending.values()), {}
         self._ready.set()
+        self._prepared.set()
         for waiting in pending:
             waiting.put({"is": "failed", "detail": self._gone})
 

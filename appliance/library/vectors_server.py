@@ -28,13 +28,17 @@ class Server:
     """Safe from many threads. Raises what Chroma and `send` raise."""
 
     def __init__(self, address: str, send: Send) -> None:
-        """Nothing is sent, and Chroma not imported, before the first call."""
+        """Nothing is sent before the first call, and Chroma not imported before that or `prepare`."""
         self._address = address
         self._send = send
         self._guard = threading.Lock()
         self._thread = threading.local()
         self._client: FastAPI | None = None
         self._known: dict[str, Collection] = {}
+
+    def prepare(self) -> None:
+        """Import Chroma, so that no call has to wait for that. Nothing is sent."""
+        self._chroma()
 
     def call(self, request: Mapping[str, Any], exchange: Any) -> Any:
         """What `request["call"]` asks for, over the connection of `exchange`. Results are JSON."""

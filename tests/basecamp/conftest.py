@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import socket
 import subprocess
 import sys
@@ -11,12 +13,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.basecamp.exchange import Limits
 from appliance.basecamp.link import Link
 from appliance.library.store import Library
+from appliance.library.vectors_remote import Asks
 from appliance.manifest import Manifest
 from appliance.models.catalogue import generator_settings
 from tests.basecamp.misbehaving import Misbehaving
@@ -68,27 +72,67 @@ class Chroma:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
+        self.running = False
         self._stack = contextlib.ExitStack()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def collections(self) -> str:
+        return f"{self.url}/api/v2/tenants/default_tenant/databases/default_database/collections"
+
+    def held(self) -> dict[str, list[str]]:
+        """Every collection and its ids, by plain HTTP."""
+        listed = self._request("GET", "")
+        return {one["name"]: self._request("POST", f"/{one['id']}/get", {"include": []})["ids"] for one in listed}
+
+    def clear(self) -> None:
+        for name in self.held():
+            self._request("DELETE", f"/{name}")
+
+    def _request(self, method: str, path: str, body: object = None) -> Any:
+        sent = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.collections + path, sent, {"Content-Type": "application/json"}, method=method)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.loads(response.read() or b"null")
+
     def start(self) -> None:
+        self.running = True
         program = Path(sys.executable).with_name("chroma")
         command = [str(program), "run", "--path", str(self.folder / "data"), "--host", "127.0.0.1", "--port", str(self.port)]
         self._stack.enter_context(running(command, f"{self.url}/api/v2/heartbeat", self.folder / "log"))
 
     def stop(self) -> None:
+        self.running = False
         self._stack.close()
 
 
-@pytest.fixture
-def chroma(tmp_path: Path) -> Iterator[Chroma]:
-    made = Chroma(tmp_path)
+@pytest.fixture(scope="session")
+def one_chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Chroma, Link]]:
+    made = Chroma(tmp_path_factory.mktemp("chroma"))
     made.start()
-    yield made
+    link = Link("", made.url, environment=dict(os.environ))
+    yield made, link
+    link.close()
     made.stop()
+
+
+@pytest.fixture
+def chroma(one_chroma: tuple[Chroma, Link]) -> Chroma:
+    """The one server, running and empty."""
+    made = one_chroma[0]
+    if not made.running:
+        made.start()
+    made.clear()
+    return made
+
+
+@pytest.fixture
+def ask(one_chroma: tuple[Chroma, Link]) -> Asks:
+    """The way to it through a broker."""
+    return one_chroma[1].vector_call
 
 
 @pytest.fixture

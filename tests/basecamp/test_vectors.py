@@ -19,7 +19,7 @@ from appliance.documents import Scored
 from appliance.errors import BaseCampFailed
 from appliance.library.exact import ExactVectors
 from appliance.library.store import Library
-from appliance.library.vectors_remote import RemoteVectors
+from appliance.library.vectors_remote import Asks, RemoteVectors
 from tests.basecamp.conftest import Chroma
 from tests.basecamp.misbehaving import Misbehaving, endless, raw, reply, status
 from tests.library.making import Maker, vectors_for
@@ -28,12 +28,11 @@ Remote = Callable[..., RemoteVectors]
 
 
 @pytest.fixture
-def remote(library: Library, chroma: Chroma, link: Callable[..., Link]) -> Iterator[Remote]:
+def remote(library: Library, chroma: Chroma, ask: Asks) -> Iterator[Remote]:
     made: list[RemoteVectors] = []
 
-    def make(of: Library = library, url: str = chroma.url, pause: float = 0.5) -> RemoteVectors:
-        connected = link("", url, Limits())
-        made.append(RemoteVectors(of, connected.vector_call, connected.hosts[0], pause=pause, patience=0.05))
+    def make(of: Library = library, pause: float = 0.5) -> RemoteVectors:
+        made.append(RemoteVectors(of, ask, f"127.0.0.1:{chroma.port}", pause=pause, patience=0.05))
         return made[-1]
 
     yield make
@@ -49,7 +48,7 @@ def filled(library: Library, make: Maker) -> int:
     return collection
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 40) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come to that"
@@ -60,12 +59,6 @@ def opened(vectors: RemoteVectors, collection: int) -> RemoteVectors:
     vectors.refresh(collection)
     until(lambda: vectors.state(collection) == "chroma")
     return vectors
-
-
-def on_server(link: Callable[..., Link], chroma: Chroma) -> dict[str, list[str]]:
-    """What a client of its own sees there: every collection's ids."""
-    ask = link("", chroma.url, Limits()).vector_call
-    return {name: ask({"call": "ids", "name": name, "offset": 0}, 5) for name in ask({"call": "names", "prefix": ""}, 5)}
 
 
 def nearly(hits: list[Scored]) -> list[tuple[int, float]]:
@@ -93,30 +86,28 @@ def test_only_ids_and_vectors_are_there(library: Library, filled: int, remote: R
 
 
 def test_what_is_new_is_found_at_once_and_goes_there_with_the_next_refresh(
-    library: Library, make: Maker, filled: int, remote: Remote, chroma: Chroma, link: Callable[..., Link]
+    library: Library, make: Maker, filled: int, remote: Remote, chroma: Chroma
 ) -> None:
     vectors = opened(remote(pause=600), filled)
     make(library, filled, "c.txt", "A third, new one.")
     assert vectors.search(filled, vectors_for(["A third, new one."])[0], 1)[0].score == pytest.approx(1, abs=1e-3)
-    assert [len(ids) for ids in on_server(link, chroma).values()] == [80]
+    assert [len(ids) for ids in chroma.held().values()] == [80]
     vectors.refresh(filled)
-    until(lambda: [len(ids) for ids in on_server(link, chroma).values()] == [81])
+    until(lambda: [len(ids) for ids in chroma.held().values()] == [81])
 
 
-def test_removed_documents_are_never_found_and_their_vectors_are_deleted_there(
-    library: Library, filled: int, remote: Remote, chroma: Chroma, link: Callable[..., Link]
-) -> None:
+def test_removed_documents_are_never_found_and_their_vectors_are_deleted_there(library: Library, filled: int, remote: Remote, chroma: Chroma) -> None:
     vectors = opened(remote(), filled)
     first = library.documents(filled)[0]
     gone = {str(chunk.id) for chunk in library.chunks_of(first.id)}
     library.remove_document(first.id)
     assert not {str(hit.chunk_id) for hit in vectors.search(filled, vectors_for(["Passage 7 of the first."])[0], 40)} & gone
-    until(lambda: not {one.split("-")[0] for ids in on_server(link, chroma).values() for one in ids} & gone)
+    until(lambda: not {one.split("-")[0] for ids in chroma.held().values() for one in ids} & gone)
     until(lambda: "removed" not in vectors.sentence)
 
 
 def test_vectors_of_documents_removed_while_it_was_away_are_said_and_deleted_later(
-    library: Library, filled: int, remote: Remote, chroma: Chroma, link: Callable[..., Link]
+    library: Library, filled: int, remote: Remote, chroma: Chroma
 ) -> None:
     vectors = opened(remote(), filled)
     chroma.stop()
@@ -126,16 +117,14 @@ def test_vectors_of_documents_removed_while_it_was_away_are_said_and_deleted_lat
     assert "Vectors of removed passages are still there until then." in vectors.sentence
     chroma.start()
     until(lambda: "Passages are found by their vectors" in vectors.sentence)
-    assert not {one.split("-")[0] for ids in on_server(link, chroma).values() for one in ids} & gone
+    assert not {one.split("-")[0] for ids in chroma.held().values() for one in ids} & gone
 
 
-def test_what_was_removed_by_another_run_is_deleted_at_the_next_start(
-    library: Library, filled: int, remote: Remote, chroma: Chroma, link: Callable[..., Link]
-) -> None:
+def test_what_was_removed_by_another_run_is_deleted_at_the_next_start(library: Library, filled: int, remote: Remote, chroma: Chroma) -> None:
     opened(remote(), filled).close()
     library.remove_collection("notes")
     remote()
-    until(lambda: on_server(link, chroma) == {})
+    until(lambda: chroma.held() == {})
 
 
 def test_a_server_that_goes_away_costs_no_search_and_is_taken_again(library: Library, filled: int, remote: Remote, chroma: Chroma) -> None:
@@ -150,15 +139,13 @@ def test_a_server_that_goes_away_costs_no_search_and_is_taken_again(library: Lib
     until(lambda: bool(vectors.search(filled, asked, 5)) and vectors.state(filled) == "chroma")
 
 
-def test_two_libraries_on_one_server_dont_mix(
-    library: Library, make: Maker, filled: int, remote: Remote, chroma: Chroma, tmp_path: Path, link: Callable[..., Link]
-) -> None:
+def test_two_libraries_on_one_server_dont_mix(library: Library, make: Maker, filled: int, remote: Remote, chroma: Chroma, tmp_path: Path) -> None:
     with Library.open(tmp_path / "other", write=True, purpose="test", fingerprint="test-model") as other:
         collection = other.ensure_collection("notes").id
         assert collection == filled, "the same number in both"
         make(other, collection, "z.txt", "\n\n".join(f"Quite another thing {number}." for number in range(30)))
         mine, theirs = opened(remote(), filled), opened(remote(other), collection)
-        assert sorted(len(ids) for ids in on_server(link, chroma).values()) == [30, 80]
+        assert sorted(len(ids) for ids in chroma.held().values()) == [30, 80]
         asked = vectors_for(["Quite another thing 3."])[0]
         assert nearly(theirs.search(collection, asked, 5)) == nearly(ExactVectors(other).search(collection, asked, 5))
         assert nearly(mine.search(filled, asked, 5)) == nearly(ExactVectors(library).search(filled, asked, 5))
@@ -166,7 +153,7 @@ def test_two_libraries_on_one_server_dont_mix(
 
 
 def test_a_copy_of_a_library_takes_a_place_of_its_own(
-    library: Library, make: Maker, filled: int, remote: Remote, home: Path, tmp_path: Path, chroma: Chroma, link: Callable[..., Link]
+    library: Library, make: Maker, filled: int, remote: Remote, home: Path, tmp_path: Path, chroma: Chroma
 ) -> None:
     mine = opened(remote(), filled)
     # A backup brought back on another machine: the same identity, and from here on other documents under the same numbers.
@@ -176,7 +163,7 @@ def test_a_copy_of_a_library_takes_a_place_of_its_own(
         make(library, filled, "d.txt", "\n\n".join(f"Only in the original {number}." for number in range(10)))
         theirs = opened(remote(copy), filled)
         mine.refresh(filled)
-        until(lambda: sorted(len(ids) for ids in on_server(link, chroma).values()) == [90, 100])
+        until(lambda: sorted(len(ids) for ids in chroma.held().values()) == [90, 100])
         for vectors, where in ((mine, library), (theirs, copy)):
             for text in ("Only in the copy 3.", "Only in the original 3.", "Passage 7 of the first."):
                 asked = vectors_for([text])[0]
@@ -184,25 +171,23 @@ def test_a_copy_of_a_library_takes_a_place_of_its_own(
         theirs.close()
 
 
-def test_a_collection_that_somebody_emptied_or_changed_is_made_anew(
-    library: Library, filled: int, remote: Remote, chroma: Chroma, link: Callable[..., Link]
-) -> None:
-    vectors, ask = opened(remote(), filled), link("", chroma.url, Limits()).vector_call
-    (name,) = on_server(link, chroma)
-    ask({"call": "delete", "name": name, "ids": on_server(link, chroma)[name][:50]}, 5)
+def test_a_collection_that_somebody_emptied_or_changed_is_made_anew(library: Library, filled: int, remote: Remote, chroma: Chroma, ask: Asks) -> None:
+    vectors = opened(remote(), filled)
+    (name,) = chroma.held()
+    ask({"call": "delete", "name": name, "ids": chroma.held()[name][:50]}, 5)
     vectors.refresh(filled)
-    until(lambda: [len(ids) for ids in on_server(link, chroma).values()] == [80])
+    until(lambda: [len(ids) for ids in chroma.held().values()] == [80])
     ask({"call": "remove", "name": name}, 5)
     asked = vectors_for(["Passage 7 of the first."])[0]
     exact = nearly(ExactVectors(library).search(filled, asked, 5))
     assert nearly(vectors.search(filled, asked, 5)) == exact
     until(lambda: bool(vectors.search(filled, asked, 5)) and vectors.state(filled) == "chroma")
     assert nearly(vectors.search(filled, asked, 5)) == exact
-    assert list(on_server(link, chroma)) != [name]
+    assert list(chroma.held()) != [name]
 
 
-def test_answers_that_cant_be_right_are_not_taken(library: Library, filled: int, chroma: Chroma, link: Callable[..., Link]) -> None:
-    ask, lie = link("", chroma.url, Limits()).vector_call, threading.Event()
+def test_answers_that_cant_be_right_are_not_taken(library: Library, filled: int, chroma: Chroma, ask: Asks) -> None:
+    lie = threading.Event()
     lies: list[Any] = []
 
     def lying(request: Mapping[str, Any], seconds: float) -> Any:
@@ -234,11 +219,7 @@ def test_answers_that_cant_be_right_are_not_taken(library: Library, filled: int,
         vectors.close()
 
 
-def test_a_server_that_loses_vectors_quietly_is_found_out_by_the_probes(
-    library: Library, filled: int, chroma: Chroma, link: Callable[..., Link]
-) -> None:
-    ask = link("", chroma.url, Limits()).vector_call
-
+def test_a_server_that_loses_vectors_quietly_is_found_out_by_the_probes(library: Library, filled: int, chroma: Chroma, ask: Asks) -> None:
     def losing(request: Mapping[str, Any], seconds: float) -> Any:
         found = ask(request, seconds)
         return [row[:4] for row in found] if request["call"] == "query" else found
@@ -266,20 +247,23 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_server_that_is_none_leaves_exact_search_and_a_sentence(
-    library: Library, filled: int, rogue: Misbehaving, remote: Remote, fault: str
+    library: Library, filled: int, rogue: Misbehaving, link: Callable[..., Link], fault: str
 ) -> None:
     rogue.on("/collections", FAULTS[fault])
-    vectors = remote(url=rogue.url.removesuffix("/v1"), pause=600)
-    vectors.refresh(filled)
-    asked = vectors_for(["Passage 7 of the first."])[0]
-    assert nearly(vectors.search(filled, asked, 5)) == nearly(ExactVectors(library).search(filled, asked, 5))
-    until(lambda: f"The base camp at 127.0.0.1:{rogue.port} " in vectors.sentence)
-    assert vectors.state(filled) == "exact"
-    assert "exact search here" in vectors.sentence
+    connected = link("", rogue.url.removesuffix("/v1"), Limits())
+    vectors = RemoteVectors(library, connected.vector_call, connected.hosts[0], pause=600, patience=0.05)
+    try:
+        asked = vectors_for(["Passage 7 of the first."])[0]
+        assert nearly(vectors.search(filled, asked, 5)) == nearly(ExactVectors(library).search(filled, asked, 5))
+        until(lambda: f"The base camp at 127.0.0.1:{rogue.port} " in vectors.sentence, 90)
+        assert vectors.state(filled) == "exact"
+        assert "exact search here" in vectors.sentence
+    finally:
+        vectors.close()
 
 
-def test_a_slow_server_costs_a_search_no_more_than_its_limit(library: Library, filled: int, chroma: Chroma, link: Callable[..., Link]) -> None:
-    ask, slow = link("", chroma.url, Limits()).vector_call, threading.Event()
+def test_a_slow_server_costs_a_search_no_more_than_its_limit(library: Library, filled: int, chroma: Chroma, ask: Asks) -> None:
+    slow = threading.Event()
 
     def slowing(request: Mapping[str, Any], seconds: float) -> Any:
         if slow.is_set():
@@ -302,13 +286,11 @@ def test_a_slow_server_costs_a_search_no_more_than_its_limit(library: Library, f
         vectors.close()
 
 
-def test_the_identity_is_made_once_and_kept(
-    library: Library, filled: int, remote: Remote, home: Path, chroma: Chroma, link: Callable[..., Link]
-) -> None:
+def test_the_identity_is_made_once_and_kept(library: Library, filled: int, remote: Remote, home: Path, chroma: Chroma) -> None:
     opened(remote(), filled).close()
-    (name,) = on_server(link, chroma)
+    (name,) = chroma.held()
     identity = name.split("-")[1]
     with contextlib.closing(sqlite3.connect(home / "library.sqlite3")) as connection:
         assert connection.execute("SELECT value FROM settings WHERE name = 'identity'").fetchone() == (identity,)
     opened(remote(), filled)
-    assert list(on_server(link, chroma)) == [name], "what is there is used again"
+    assert list(chroma.held()) == [name], "what is there is used again"
