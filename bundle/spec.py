@@ -45,6 +45,7 @@ PROVIDERS = ("host", "pbs", "system", "none")
 FILESYSTEMS = ("fat32", "exfat")
 KEYS = ("title", "languages", "ram", *ROLES, "guide", "packs", "platforms", "catalogue")
 MEMORY = ("layers", "kv_heads", "head_dimensions")
+RAMS = (0, 4, 8, 16)
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 REVISION = re.compile(r"[0-9a-f]{40}")
 
@@ -101,6 +102,8 @@ class Item:
     settings: Mapping[str, Any] = field(default_factory=dict)
     memory: Mapping[str, int] = field(default_factory=dict)
     """A generator's `layers`, `kv_heads` and `head_dimensions`, where known: what `plan` counts its memory by. Never carried."""
+    ram: int = 0
+    """GB of the laptops that it is for; 0 where nobody says. Never carried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,7 @@ def read_item(name: str, entry: Mapping[str, Any], base: Path) -> Item:
         raise ValueError(f"{name!r} can't be a folder's name on every system")
     if entry["role"] not in ROLES:
         raise ValueError(f"{name} has the role {entry['role']!r}; known are {', '.join(ROLES)}")
-    unknown = set(entry) - {"role", "title", "licence", "source", "settings", "memory"}
+    unknown = set(entry) - {"role", "title", "licence", "source", "settings", "memory", "ram"}
     if unknown:
         raise ValueError(f"{name} says {min(unknown)!r}, which is not known")
     settings, memory = dict(entry.get("settings", {})), dict(entry.get("memory", {}))
@@ -189,7 +192,9 @@ def read_item(name: str, entry: Mapping[str, Any], base: Path) -> Item:
                 raise ValueError(f"{name} has no settings.{wanted}")
     if memory and (set(memory) != set(MEMORY) or not all(type(value) is int and value > 0 for value in memory.values())):
         raise ValueError(f"the memory of {name} must be {', '.join(MEMORY)}, each a whole number")
-    return Item(entry["role"], name, str(entry["title"]), str(entry.get("licence", "")), _source(name, entry["source"], base), settings, memory)
+    if (ram := entry.get("ram", 0)) not in RAMS or type(ram) is not int:
+        raise ValueError(f"the ram of {name} must be one of {', '.join(map(str, RAMS[1:]))}")
+    return Item(entry["role"], name, str(entry["title"]), str(entry.get("licence", "")), _source(name, entry["source"], base), settings, memory, ram)
 
 
 def pack_folders(folders: Iterable[Path]) -> tuple[Path, ...]:
