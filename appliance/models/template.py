@@ -16,7 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from jinja2 import TemplateError, meta
+from jinja2 import TemplateError, meta, nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from appliance.models.protocol import Call, Message
@@ -44,11 +46,21 @@ class TemplateFailed(Exception):
     """The model's template can't be rendered with these messages."""
 
 
+class _Generation(Extension):
+    """`{% generation %}` marks what a model is trained to write (SmolLM3, LFM2.5); for who reads, it is nothing but its body."""
+
+    tags = {"generation"}  # noqa: RUF012 jinja declares it as the instance's
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
 class ChatTemplate:
     def __init__(self, source: str, *, bos: str = "", eos: str = "") -> None:
         """`bos` and `eos` are the texts of the model's begin and end tokens. Raises TemplateFailed."""
         environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"], keep_trailing_newline=True
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation], keep_trailing_newline=True
         )
         environment.filters["tojson"] = _to_json
         environment.globals.update(raise_exception=_raise, strftime_now=_now, bos_token=bos, eos_token=eos)
