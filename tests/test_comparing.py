@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +76,7 @@ def test_json_and_a_table_of_questions_and_models(cli: Cli, tmp_path: Path) -> N
         (["--model", STARTER, "--model", "nobody"], 1, "no model named 'nobody'"),
         (["--model", STARTER, "--model", "second:wild"], 2, "known are exact, balanced, free"),
         (["--model", STARTER, "--model", "second", "--export", "table.xls"], 2, ".csv, .md or .json"),
+        (["--model", STARTER, "--model", "second", "--export", "nowhere/table.csv"], 1, "no file or folder"),
     ],
 )
 def test_bad_input_is_one_sentence(cli: Cli, arguments: list[str], code: int, sentence: str) -> None:
@@ -80,6 +84,22 @@ def test_bad_input_is_one_sentence(cli: Cli, arguments: list[str], code: int, se
     assert sentence in done.stderr
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_ctrl_c_leaves_the_table_of_what_was_answered(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "many.txt").write_text(f"{QUESTION}\n" * 200, encoding="utf-8")
+    command = [sys.executable, "-m", "appliance.cli", "compare", "--collection", "field", "--questions", str(tmp_path / "many.txt")]
+    command += ["--model", STARTER, "--model", "second", "--export", str(tmp_path / "all.JSON")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=cli.environment) as running:
+        assert running.stderr
+        while not running.stderr.readline().startswith("1. "):
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        out, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert out.startswith("Model ")
+    exported = json.loads((tmp_path / "all.JSON").read_text(encoding="utf-8"))
+    assert 1 <= len(exported["comparisons"]) < 200
 
 
 def test_ask_takes_a_model_and_parameters(cli: Cli) -> None:

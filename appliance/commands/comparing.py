@@ -16,7 +16,7 @@ from appliance.config import Settings
 from appliance.contests import Wanted, contest
 from appliance.documents import Delta, EvidenceReady, Finished, QuotesReady, SentenceChecked
 from appliance.durable import storage_error, writing_durably
-from appliance.errors import BadRequest
+from appliance.errors import BadRequest, NoSuchPath
 from appliance.ingest.hygiene import printable
 from appliance.library.comparison_export import (
     as_json,
@@ -34,38 +34,47 @@ _FORMATS = {".csv": exported_csv, ".md": exported_markdown, ".json": exported_js
 
 def compare(settings: Settings, given: argparse.Namespace) -> int:
     """The answers one below the other with their figures; for a file of questions the table. Nothing is kept in the library."""
-    if given.export and Path(given.export).suffix not in _FORMATS:
-        raise BadRequest(detail=f"{Path(given.export).name} can't be written: --export takes a name that ends in .csv, .md or .json.")
+    target = _target(given.export) if given.export else None
     wanted = [Wanted(*with_preset(name)) for name in given.model or ()]
     given.document = None
     appliance, collection_id, _ = open_for_asking(settings, given)
+    compared: list[Comparison] = []
     try:
         begun = contest(appliance, collection_id, wanted, client="command line")
-        quiet = given.json or bool(given.questions)
-        compared = []
         for question in questions(given):
-            comparison = _one(begun, question, (collection_id, given.collection), quiet=quiet)
-            compared.append(comparison)
+            compared.append(_one(begun, question, (collection_id, given.collection), quiet=given.json or bool(given.questions)))
             if given.json:
-                print(json.dumps(as_json(comparison), ensure_ascii=False), flush=True)
-            elif quiet:
+                print(json.dumps(as_json(compared[-1]), ensure_ascii=False), flush=True)
+            elif given.questions:
                 print(f"{len(compared)}. {printable(question)}", file=sys.stderr)
-        if given.questions and not given.json:
-            print(plain_table(table(compared)))
-            print(energy_in_words(compared), file=sys.stderr)
-        if given.export:
-            _write(Path(given.export), compared)
     finally:
         appliance.close()
+        # Also after Ctrl+C: an evening's answers are not thrown away for the last one.
+        if compared and given.questions and not given.json:
+            print(plain_table(table(compared)))
+            print(energy_in_words(compared), file=sys.stderr)
+        if compared and target:
+            _write(target, compared)
     return 0 if any(result.answer for one in compared for result in one.results) else 1
+
+
+def _target(name: str) -> Path:
+    """Where to export to, looked at before anything is asked. Raises BadRequest, NoSuchPath."""
+    path = Path(name).absolute()
+    if path.suffix.lower() not in _FORMATS:
+        raise BadRequest(detail=f"{path.name} can't be written: --export takes a name that ends in .csv, .md or .json.")
+    if not path.parent.is_dir():
+        raise NoSuchPath(path=str(path.parent))
+    return path
 
 
 def _write(path: Path, compared: Sequence[Comparison]) -> None:
     # A spreadsheet takes a CSV without the mark for the encoding of the country.
-    encoding = "utf-8-sig" if path.suffix == ".csv" else "utf-8"
+    form = path.suffix.lower()
+    encoding = "utf-8-sig" if form == ".csv" else "utf-8"
     try:
         with writing_durably(path) as file:
-            file.write(_FORMATS[path.suffix](compared).encode(encoding, "replace"))
+            file.write(_FORMATS[form](compared).encode(encoding, "replace"))
     except OSError as error:
         raise storage_error(error, path.parent) from error
     print(f"Written to {path}.", file=sys.stderr)
