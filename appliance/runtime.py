@@ -35,6 +35,7 @@ from appliance.library.conversations import Conversations
 from appliance.library.preferences import Preferences
 from appliance.library.store import Library
 from appliance.library.vectors import ExactVectors, Vectors
+from appliance.library.vectors_remote import RemoteVectors
 from appliance.machine.judge import Report, examine
 from appliance.manifest import Manifest, Model, read_manifest
 from appliance.models.embeds import Embeds
@@ -108,8 +109,7 @@ class Appliance:
         self.account = Account(Meter(), Consumption(library) if library.writable else None)
         self.loaded = Loaded(self.shelf, settings.usable_threads, measure=self.account.answering)
         self.saver = Saver(settings.home, settings.usable_threads)
-        # Only the process that serves opens Chroma: two on one directory lose each other's vectors.
-        self.vectors: ExactVectors | Vectors = Vectors(library, settings.index) if serving else ExactVectors(library)
+        self.vectors = _vectors(settings, library, link, serving)
         self.link = link
         self.camp = Camp(link, self.loaded.generator) if link and link.llm else None
         """The base camp's language model, before those that are here; None where none was named."""
@@ -188,7 +188,7 @@ class Appliance:
         # Python that ends while onnxruntime still loads a model is aborted by it ("terminate called without an active exception").
         if self._warming.is_alive():
             self._warming.join(_PATIENCE)
-        if isinstance(self.vectors, Vectors):
+        if not isinstance(self.vectors, ExactVectors):
             self.vectors.close()
         self.library.close()
 
@@ -207,7 +207,7 @@ class Appliance:
             threading.Thread(target=measure_when_idle, args=(self.loaded, self._closing), name="speed", daemon=True).start()
 
     def _index(self, collection_id: int) -> None:
-        if isinstance(self.vectors, Vectors) and not self._closing.is_set():
+        if not isinstance(self.vectors, ExactVectors) and not self._closing.is_set():
             self.vectors.refresh(collection_id)
 
     def _rewriter(self) -> Writes | None:
@@ -217,6 +217,15 @@ class Appliance:
 
     def _load_embedder(self) -> Embeds:
         return load_embedder(self.settings, self.manifest)
+
+
+def _vectors(settings: Settings, library: Holdings, link: Link | None, serving: bool) -> ExactVectors | Vectors | RemoteVectors:
+    """Where vectors are searched. Only the process that serves has an index: two on one of Chroma's folders lose each other's vectors."""
+    if not serving:
+        return ExactVectors(library)
+    if link is not None and link.vectors is not None:
+        return RemoteVectors(library, link.vector_call, link.vectors.shown)
+    return Vectors(library, settings.index)
 
 
 def open_link(settings: Settings) -> Link | None:

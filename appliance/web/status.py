@@ -6,7 +6,8 @@ from typing import Any
 
 from flask import Blueprint
 
-from appliance.library.vectors import Vectors
+from appliance.library.vectors import ExactVectors
+from appliance.library.vectors_remote import RemoteVectors
 from appliance.runtime import Appliance
 from appliance.web.values import to_json
 
@@ -42,7 +43,7 @@ def routes(appliance: Appliance) -> Blueprint:
             "trust": {"sentence": appliance.trust.sentence, "notices": list(appliance.trust.notices)},
             "machine": to_json(appliance.machine.findings) if appliance.machine else None,
             "waiting": sum(state.waiting for state in appliance.loaded.states().values()),
-            "index": {str(one.id): vectors.state(one.id) if isinstance(vectors, Vectors) else "exact" for one in collections},
+            "index": {str(one.id): "exact" if isinstance(vectors, ExactVectors) else vectors.state(one.id) for one in collections},
         }
 
     return blueprint
@@ -51,4 +52,5 @@ def routes(appliance: Appliance) -> Blueprint:
 def _camp(appliance: Appliance) -> str:
     """What leaves this machine and where to, and how it is with it."""
     leaves = appliance.link.sentence if appliance.link else ""
-    return f"{leaves} {appliance.camp.sentence}" if appliance.camp else leaves
+    vectors = appliance.vectors.sentence if isinstance(appliance.vectors, RemoteVectors) else ""
+    return " ".join(filter(None, (leaves, appliance.camp.sentence if appliance.camp else "", vectors)))
