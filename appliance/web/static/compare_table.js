@@ -52,7 +52,7 @@ function filled(comparisons, rows, load) {
     el("li", {}, el("div", { class: "ledger-text" }, el("p", { dir: "auto" }, visible(one.question)), el("p", { class: "quiet" }, when(one))), iconButton("remove", `Delete the comparison ${visible(one.question)}`, () => remove(one))),
   );
   return [
-    el("div", { class: "scrolls", tabindex: "0", role: "region", "aria-labelledby": "compared-title" }, el("table", {}, head, el("tbody", {}, ...lines))),
+    el("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": "Table of all comparisons" }, el("table", {}, head, el("tbody", {}, ...lines))),
     el("div", { class: "foot-row" }, el("span", { class: "quiet" }, "Take it with you:"), ...FORMATS.map(([format, words, suffix]) => textButton("export", words, () => get(format, suffix)))),
     el("details", {}, el("summary", {}, `The questions (${comparisons.length})`), el("ul", { class: "ledger" }, ...list)),
   ];

@@ -110,8 +110,9 @@ export async function showParameters() {
     el("div", { class: "rows" }, ...[...rows.values()].map((one) => one.node)),
     el("div", { class: "dialog-foot" }, said, reset),
   );
-  dialog("Parameters", content, { wide: true });
+  // Opened once it is known what holds: what came later would undo what was typed.
   await load();
+  dialog("Parameters", content, { wide: true });
 }
 
 const fits = (preset, effective) => Boolean(preset) && Object.entries(preset).every(([name, value]) => effective[name] === value);
