@@ -34,6 +34,8 @@ ALLOWED = {
     "answer": VALUES | {"library", "models"},
     # What another program may ask of the library.
     "mcp": VALUES | {"library", "answer"},
+    # The broker shuts itself in with the filter of `offline`; Chroma's client, which it runs, is the library's.
+    "basecamp": VALUES | {"library", "models", "offline"},
     # What a machine needs is in the manifest and in the models' entries there; what a disk is, `carrying` knows.
     "machine": VALUES | {"config", "manifest", "models", "carrying"},
     # A shelf holds models of the bundle and added ones; what one needs is measured against the machine.
@@ -48,6 +50,7 @@ ALLOWED = {
 EVERYTHING = {*ALLOWED, "contests", "web", "commands", "cli"}
 ONE_IMPORTER = {
     "chromadb": "appliance/library",
+    "httpx": "appliance/library/vectors_server.py",  # in the broker alone: Chroma's client, sent another way
     "onnxruntime": ("appliance/models/embedder.py", "bundle/prepare.py"),  # runs the model; quantises it at build time
     "tokenizers": "appliance/models/embedder.py",
     "llama_cpp": ("appliance/models/engine.py", "appliance/models/sampler.py"),  # both in the child process alone

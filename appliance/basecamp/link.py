@@ -27,7 +27,7 @@ Replies = queue.SimpleQueue[dict[str, Any]]
 _ROOT = Path(__file__).resolve().parents[2]
 _STARTS_WITHIN = 15.0
 """Seconds: a name server that doesn't answer takes ten of them."""
-_PREPARES_WITHIN = 60.0
+_PREPARES_WITHIN = 120.0
 _LAST = frozenset({"described", "counts", "done", "too_long", "result", "failed"})
 _GONE = "can't be asked any more: the process that talked to it has ended; start Haversack again"
 

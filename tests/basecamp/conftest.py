@@ -40,7 +40,7 @@ def running(command: list[str], url: str, log: Path) -> Iterator[None]:
     with open(log, "wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while True:
             try:
                 with urllib.request.urlopen(url, timeout=5):
