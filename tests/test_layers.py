@@ -45,7 +45,23 @@ ALLOWED = {
     # Who else may use the appliance: keys of programs, guests of a local network.
     "access": VALUES | {"durable"},
     "runtime": VALUES
-    | {"access", "basecamp", "energy", "config", "manifest", "integrity", "trust", "offline", "library", "models", "ingest", "answer", "machine", "packs", "shelf"},
+    | {
+        "access",
+        "basecamp",
+        "energy",
+        "config",
+        "manifest",
+        "integrity",
+        "trust",
+        "offline",
+        "library",
+        "models",
+        "ingest",
+        "answer",
+        "machine",
+        "packs",
+        "shelf",
+    },
 }
 EVERYTHING = {*ALLOWED, "contests", "web", "commands", "cli"}
 ONE_IMPORTER = {
