@@ -97,8 +97,7 @@ def gguf_of(parts: Sequence[Header]) -> Gguf:
     tensors = [tensor for part in parts for tensor in part.tensors]
     if not tensors and split is None:
         raise NotAGguf("it has a header and no weights")
-    # A projector or an adapter has neither vocabulary nor context: it is told what it is, not what it lacks.
-    other = bool(unfit) and "tokenizer.ggml.tokens" not in header.values
+    other = bool(unfit)  # it is told what it is, not what it lacks
     layers = header.whole(f"{architecture}.block_count", 1 if other else None, most=_MOST_LAYERS)
     heads = _most(header, f"{architecture}.attention.head_count")
     return Gguf(
@@ -112,7 +111,7 @@ def gguf_of(parts: Sequence[Header]) -> Gguf:
         context=header.whole(f"{architecture}.context_length", 1 if other else None),
         layers=layers,
         heads=heads,
-        kv_width=_kv_width(header, architecture, layers, heads) if heads else 0,
+        kv_width=_kv_width(header, architecture, layers, heads) if heads and not other else 0,
         vocabulary=0 if other else _vocabulary(header),
         template=header.text(TEMPLATE),
         size=sum(part.size for part in parts),
