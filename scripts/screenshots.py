@@ -1,6 +1,7 @@
-"""Makes docs/images/page-light.png and page-dark.png from the real appliance: `python -m scripts.screenshots`.
+"""Makes the pictures in docs/images from the real appliance: `python -m scripts.screenshots`.
 
-A small PDF is put into a new library, a question is asked, and the source is opened at the boxed passage.
+A small PDF is put into a new library and a second real model on the shelf; a question is asked, the source is opened at the boxed passage, and
+the models, the parameters, a comparison and the programs are shown.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen import canvas
+
+from appliance.manifest import read_manifest
+from tests.second_model import second_model
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
@@ -55,18 +59,70 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as origin, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for theme in ("light", "dark"):
-            path = IMAGES / f"page-{theme}.png"
-            path.write_bytes(small(shot(browser, origin, theme)))
-            print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} KB")
+            keep(f"page-{theme}", shot(browser, origin, theme))
+        for name, theme, show in (
+            ("models", "light", models),
+            ("parameters", "dark", parameters),
+            ("compare", "light", compare),
+            ("programs", "dark", programs),
+        ):
+            page = opened(browser, origin, theme)
+            show(page)
+            page.wait_for_timeout(300)
+            keep(name, page.screenshot())
+            page.close()
         browser.close()
 
 
-def shot(browser: Browser, origin: str, theme: str) -> bytes:
+def keep(name: str, picture: bytes) -> None:
+    path = IMAGES / f"{name}.png"
+    path.write_bytes(small(picture))
+    print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} KB")
+
+
+def opened(browser: Browser, origin: str, theme: str) -> Page:
+    """The page with the collection open, everything loaded and nothing to be told."""
     page = browser.new_page(color_scheme=theme, viewport={"width": WIDTH, "height": HEIGHT}, reduced_motion="reduce")
     page.goto(origin)
     page.locator("#collections .entry", has_text="Lake shore").click()
     page.wait_for_selector("#seal.good")
     page.wait_for_selector("#state", state="hidden")
+    return page
+
+
+def models(page: Page) -> None:
+    page.click("#open-models")
+    for card in page.locator("dialog .model").all():
+        if card.locator("dd", has_text="not measured yet").count():
+            card.locator("[data-act=measure]").click()
+            card.locator("dd", has_text="tokens a second").wait_for(timeout=120_000)
+
+
+def parameters(page: Page) -> None:
+    page.click("#open-parameters")
+    page.fill("#parameter-temperature", "0.4")
+    page.press("#parameter-temperature", "Tab")
+    page.wait_for_selector("dialog .changed:visible")
+
+
+def compare(page: Page) -> None:
+    page.click("#open-compare")
+    page.fill("#compare-question", QUESTION)
+    page.click("text=Ask them all")
+    page.wait_for_selector(".column .vote >> nth=1", timeout=120_000)
+    page.locator(".vote").first.click()
+    page.wait_for_selector(".all-compared tbody tr")
+    page.locator(".compared").evaluate("(node) => node.scrollIntoView()")
+
+
+def programs(page: Page) -> None:
+    page.click("#open-keys")
+    page.wait_for_selector("dialog .keys-list")
+    page.click("dialog summary:has-text('OpenAI')")
+
+
+def shot(browser: Browser, origin: str, theme: str) -> bytes:
+    page = opened(browser, origin, theme)
     page.fill("#question", QUESTION)
     page.press("#question", "Enter")
     page.wait_for_selector(".turn .foot-row", timeout=120_000)
@@ -99,7 +155,9 @@ def serving(folder: Path) -> Iterator[str]:
     (documents / "travel-notes.md").write_text(NOTES, encoding="utf-8")
     environment = {**os.environ, "HAVERSACK_HOME": str(folder / "home"), "HAVERSACK_PORT": str(port)}
     command = [sys.executable, "-m", "appliance.cli"]
-    subprocess.run([*command, "ingest", str(documents), "--collection", "Lake shore 2012"], env=environment, check=True)
+    second = second_model(read_manifest(ROOT / "dist" / "starter"), folder)
+    for words in (["ingest", str(documents), "--collection", "Lake shore 2012"], ["models", "add", str(second)], ["keys", "add", "notebook"]):
+        subprocess.run([*command, *words], env=environment, check=True)
     process = subprocess.Popen([*command, "serve"], env=environment)
     try:
         origin = f"http://127.0.0.1:{port}"
