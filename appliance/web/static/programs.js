@@ -88,8 +88,8 @@ function toldOf({ api, sentence, address }) {
   if (api === "off") return [told];
   const key = api === "open" ? "any" : "YOUR-KEY";
   const model = state.shelf?.purposes.answering ?? "MODEL";
-  const openai = `from openai import OpenAI\n\nclient = OpenAI(base_url="${address}/v1", api_key="${key}")\nanswer = client.chat.completions.create(model="${model}", messages=[{"role": "user", "content": "Hello"}])\nprint(answer.choices[0].message.content)`;
-  const ollama = `from ollama import Client\n\nclient = Client(host="${address}", headers={"Authorization": "Bearer ${key}"})\nanswer = client.chat(model="${model}", messages=[{"role": "user", "content": "Hello"}])\nprint(answer.message.content)`;
+  const openai = `from openai import OpenAI\n\nclient = OpenAI(base_url="${address}/v1", api_key="${key}")\nanswer = client.chat.completions.create(\n    model="${model}",\n    messages=[{"role": "user", "content": "Hello"}],\n)\nprint(answer.choices[0].message.content)`;
+  const ollama = `from ollama import Client\n\nclient = Client(\n    host="${address}",\n    headers={"Authorization": "Bearer ${key}"},\n)\nanswer = client.chat(\n    model="${model}",\n    messages=[{"role": "user", "content": "Hello"}],\n)\nprint(answer.message.content)`;
   return [
     told,
     el("p", { class: "snippet" }, el("span", { class: "quiet" }, "Address"), el("code", { dir: "ltr" }, address), copyButton("Copy", address, { "aria-label": "Copy the address" })),
