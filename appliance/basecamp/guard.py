@@ -20,7 +20,7 @@ _NEVER = frozenset(
         *("subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "os.startfile", "pty.spawn"),
     }
 )
-_CALLS = ("execve", "execveat", "fork", "vfork", "bind", "listen", "ptrace", "process_vm_writev", "pidfd_getfd", "io_uring_setup")
+_CALLS = ("execve", "execveat", "clone", "fork", "vfork", "bind", "listen", "ptrace", "process_vm_writev", "pidfd_getfd", "io_uring_setup")
 
 
 def install(allowed: Iterable[Address]) -> None:

@@ -85,8 +85,10 @@ class Chroma:
 
     def held(self) -> dict[str, list[str]]:
         """Every collection and its ids, by plain HTTP."""
-        listed = self._request("GET", "")
-        return {one["name"]: self._request("POST", f"/{one['id']}/get", {"include": []})["ids"] for one in listed}
+        while True:
+            with contextlib.suppress(urllib.error.HTTPError):  # one was deleted since it was listed
+                listed = self._request("GET", "")
+                return {one["name"]: self._request("POST", f"/{one['id']}/get", {"include": []})["ids"] for one in listed}
 
     def clear(self) -> None:
         for name in self.held():
