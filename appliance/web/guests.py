@@ -51,6 +51,7 @@ _NOTHING: dict[str, dict[str, Any]] = {"/api/packs": {"packs": []}, "/api/jobs":
 """What the page asks for at its start, and guests are told nothing of."""
 _HIDDEN = {"home": "", "bundle": "", "free_bytes": 0, "writer": None, "machine": None, "trust": {"sentence": "", "notices": []}}
 """What the status says to guests in place of paths, processes and disks."""
+_FAILED = "failed: It can't be used now. Tell whoever shares this library."
 _NOT_CHOSEN = ("model", "parameters")
 LOGIN = "/login"
 _PASSWORD_LIMIT = 8192
@@ -117,7 +118,10 @@ class Guests:
         if guest is None or response.status_code != 200 or not response.is_json:
             return response
         if request.path == "/api/status":
-            response.set_data(jsonify({**response.get_json(), **_HIDDEN, "guest": True}).get_data())
+            told = {**response.get_json(), **_HIDDEN, "guest": True}
+            # What failed is told with paths to whoever can do something about it.
+            told["readiness"] = {name: _FAILED if state.startswith("failed") else state for name, state in told["readiness"].items()}
+            response.set_data(jsonify(told).get_data())
         elif request.path == "/api/conversations":
             own = [one for one in response.get_json()["conversations"] if one["id"] in guest.conversations]
             response.set_data(jsonify(conversations=own).get_data())

@@ -173,7 +173,9 @@ def test_a_wrong_password_is_one_sentence_and_many_are_slowed_down(app: Flask) -
         assert answer.status_code in (401, 413)
 
 
-def test_guests_are_told_no_paths_and_the_page_tells_who_is_there(guest: Visitor, api: Caller, appliance: Appliance, sharing: Sharing) -> None:
+def test_guests_are_told_no_paths_and_the_page_tells_who_is_there(
+    guest: Visitor, api: Caller, appliance: Appliance, sharing: Sharing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answer = guest("GET", "/api/status")
     told = answer.get_json()
     assert answer.status_code == 200
@@ -182,6 +184,11 @@ def test_guests_are_told_no_paths_and_the_page_tells_who_is_there(guest: Visitor
         assert str(path) not in answer.get_data(as_text=True)
     assert told["writer"] is None
     assert told["machine"] is None
+    monkeypatch.setattr(appliance, "readiness", lambda: {"embedder": "ready", "generator": "failed: /media/stick/models/m.gguf is altered."})
+    failed = guest("GET", "/api/status").get_json()["readiness"]
+    assert failed["embedder"] == "ready"
+    assert failed["generator"].startswith("failed: ")
+    assert "/media" not in failed["generator"]
     assert guest("GET", "/api/packs").get_json() == {"packs": []}
     assert guest("GET", "/api/jobs").get_json() == {"jobs": []}
     page = guest("GET", "/").get_data(as_text=True)
