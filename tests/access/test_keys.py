@@ -7,14 +7,18 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from appliance.access import entry
 from appliance.access import keys as module
 from appliance.access.entry import ANY, Access
 from appliance.access.keys import Keys
+from appliance.access.tries import Tries
 from appliance.cli import main
 from appliance.errors import BadParameter, KeyRefused, KeysDamaged, KeyTaken, NoSuchKey
 
@@ -139,20 +143,49 @@ def test_a_lock_that_is_a_link_is_not_followed(kept: Keys, home: Path, tmp_path:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_wrong_keys_are_answered_ever_later_and_a_right_one_at_once(home: Path) -> None:
+def test_wrong_keys_are_answered_ever_later_and_a_right_one_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(entry, "time", SimpleNamespace(sleep=waited.append))
+    monkeypatch.setattr(entry, "Tries", lambda **told: Tries(**told, clock=lambda: 1000.0))
     access = Access(home)
     key = access.keys.add("one")
-    waited = []
-    for _ in range(5):
-        began = time.monotonic()
+    for tries in range(6):
+        assert waited == [1.0, 2.0, 2.0][: max(0, tries - 3)]
         with pytest.raises(KeyRefused, match="This key is not known here"):
             access.program("hv-guess")
-        waited.append(time.monotonic() - began)
-    assert max(waited[:3]) < 0.5
-    assert waited[3] > 0.5
-    began = time.monotonic()
-    assert access.program(key) == "one"
-    assert time.monotonic() - began < 0.5
+        assert access.program(key) == "one"
+    assert waited == [1.0, 2.0, 2.0]
+
+
+def test_few_wrong_keys_are_kept_waiting_at_the_same_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave = threading.Event()
+    waiting: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waiting.append(seconds)
+        assert leave.wait(60)
+
+    monkeypatch.setattr(entry, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(entry, "Tries", lambda **told: Tries(**told, clock=lambda: 1000.0))
+    access = Access(home)
+    refused: list[str] = []
+
+    def guess() -> None:
+        with pytest.raises(KeyRefused) as error:
+            access.program("hv-guess")
+        refused.append(str(error.value))
+
+    threads = [threading.Thread(target=guess) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + 60
+    while len(refused) < 16 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert len(refused) == 16, "the others are told at once: they hold threads that programs with keys need"
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert len(waiting) == 4
 
 
 def test_where_all_programs_may_one_that_has_a_key_still_has_its_name(home: Path) -> None:

@@ -41,7 +41,7 @@ class Visitor:
 
 @pytest.fixture
 def sharing(appliance: Appliance) -> Iterator[Sharing]:
-    appliance.access.sharing = Sharing(Password(RIGHT), [ADDRESS], PORT + 1)
+    appliance.access.sharing = Sharing(Password(RIGHT), [ADDRESS], PORT + 1, lambda: 1000.0)
     yield appliance.access.sharing
     appliance.access.sharing = None
 
