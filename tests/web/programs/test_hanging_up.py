@@ -21,7 +21,7 @@ from waitress.server import create_server
 from appliance.runtime import Appliance
 from appliance.web import server
 from appliance.web.app import create_app
-from tests.web.programs.conftest import EMBEDDER, SMALL, TOOLS, Program, put_on_shelf
+from tests.web.programs.conftest import EMBEDDER, SMALL, Program, put_on_shelf
 
 LONG = {"model": SMALL, "messages": [{"role": "user", "content": "Tell a very long story."}], "temperature": 1.5, "max_tokens": 1900}
 READING = {"model": SMALL, "messages": [{"role": "user", "content": "one two three four five " * 360}], "max_tokens": 1}
@@ -185,11 +185,13 @@ def test_ten_megabytes_over_the_socket_are_refused(port: int) -> None:
     assert json.loads(answer.read())["error"]["type"] == "invalid_request_error"
 
 
-def test_a_model_that_doesn_t_fit_says_so_with_the_figures(program: Program, appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = appliance.loaded._memory()
-    monkeypatch.setattr(appliance.loaded, "_memory", lambda: replace(there, available=1 << 20))
-    body = {"model": TOOLS, "messages": LONG["messages"]}
-    answer = program("POST", "/v1/chat/completions", status=507, json=body)
-    assert answer.headers["x-should-retry"] == "false"
-    assert "of memory" in answer.get_json()["error"]["message"]
-    assert "of memory" in program.post("/api/chat", body, status=507)["error"]
+def test_a_model_that_doesn_t_fit_says_so_with_the_figures(program: Program, appliance: Appliance) -> None:
+    put_on_shelf(appliance, appliance.shelf.find(SMALL).file, "giant", kv_width=1 << 30)  # 4 TB of context
+    body = {"model": "giant", "messages": LONG["messages"]}
+    try:
+        answer = program("POST", "/v1/chat/completions", status=507, json=body)
+        assert answer.headers["x-should-retry"] == "false"
+        assert "of memory" in answer.get_json()["error"]["message"]
+        assert "of memory" in program.post("/api/chat", body, status=507)["error"]
+    finally:
+        appliance.loaded.remove("giant")
