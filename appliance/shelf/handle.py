@@ -109,7 +109,7 @@ class Handle:
     ) -> Iterator[GeneratorEvent]:
         """As `Generator.generate`; Waiting comes also while other models are busy in the memory that this one needs.
 
-        Raises NoSuchModel, ModelTooLarge, BundleAltered and ModelAltered besides.
+        Raises ModelTooLarge, BundleAltered and ModelAltered besides.
         """
         ticket = self._loaded.join()
         try:

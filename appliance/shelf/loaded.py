@@ -63,6 +63,11 @@ class Ticket:
     number: int = field(default_factory=itertools.count(1).__next__)
 
 
+def taken_off(model: ShelfModel) -> GeneratorFailed:
+    """For whoever holds a handle of a model that has gone since."""
+    return GeneratorFailed(detail=f"{model.title} was taken off the shelf")
+
+
 class Loaded:
     """See the module. Safe to use from several threads."""
 
@@ -192,7 +197,7 @@ class Loaded:
         """The handle's model, held until `give_back`; None where busy models are in the way for so many seconds.
 
         Without a ticket, a model that is loaded is taken though others wait: who counts tokens holds it for a millisecond.
-        Raises NoSuchModel, ModelTooLarge, GeneratorFailed, and what `verify` raises.
+        Raises GeneratorFailed, also where the model has gone since, ModelTooLarge, and what `verify` raises.
         """
         with self._changed:
             slot = self._try(handle, ticket)
@@ -218,7 +223,7 @@ class Loaded:
         if self._closed:
             raise GeneratorFailed(detail="Haversack is closing")
         if name in self._leaving:
-            raise NoSuchModel(name=name)
+            raise taken_off(handle.model)
         if ticket and self._line.index(ticket):
             return None
         slot = self._slots.get(name)
@@ -228,7 +233,8 @@ class Loaded:
             return slot
         if slot and self._busy(slot):
             return None
-        self.shelf.find(name)  # it may have gone since
+        if all(model.name != name for model in self.shelf.all()):
+            raise taken_off(handle.model)
         if slot:
             self._evict(slot)
         if not self._make_room(handle.model, handle.settings.context):

@@ -129,7 +129,8 @@ def test_the_chosen_model_answers_and_the_conversation_goes_on(api: Caller, seco
     first = dict(api.stream(ask, {"question": "When was the clinic opened?"}))["kept"]
     api.json("PUT", "purposes/answering", {"model": "second"})
     try:
-        other = dict(api.stream(ask, {"question": "When did the Goma clinic open, and who opened it?", "conversation": first["conversation"]["id"]}))["kept"]
+        follow = {"question": "When did the Goma clinic open, and who opened it?", "conversation": first["conversation"]["id"]}
+        other = dict(api.stream(ask, follow))["kept"]
         assert other["answer"]["model"] == "SmolLM2 135M Second"
         assert other["conversation"]["id"] == first["conversation"]["id"]
         assert first["answer"]["model"] == "SmolLM2 135M Instruct"
