@@ -10,6 +10,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
@@ -238,17 +239,19 @@ def open_appliance(settings: Settings, *, write: bool, purpose: str, seal: Seal,
 
     Raises the bundle's and the library's errors.
     """
-    manifest = read_manifest(settings.bundle)
-    check_software(manifest, os.environ)
-    trusted = check_trust(manifest, settings.home, settings.trust)
-    library = open_library(settings, write=write, purpose=purpose, embedder=fingerprint(manifest.model("embedder")), manifest=manifest)
-    try:
+    with ExitStack() as undo:
+        if link is not None:
+            undo.callback(link.close)
+        manifest = read_manifest(settings.bundle)
+        check_software(manifest, os.environ)
+        trusted = check_trust(manifest, settings.home, settings.trust)
+        library = open_library(settings, write=write, purpose=purpose, embedder=fingerprint(manifest.model("embedder")), manifest=manifest)
+        undo.callback(library.close)
         if write:
             remember(manifest, settings.home)
-    except BaseException:
-        library.close()
-        raise
-    return Appliance(settings, manifest, library, seal, trusted, serving=serving, link=link)
+        appliance = Appliance(settings, manifest, library, seal, trusted, serving=serving, link=link)
+        undo.pop_all()
+    return appliance
 
 
 def open_library(settings: Settings, *, write: bool, purpose: str = "", embedder: str | None = None, manifest: Manifest | None = None) -> Holdings:

@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ def open_for_asking(settings: Settings, given: argparse.Namespace) -> tuple[Appl
     """The appliance with its network shut, the collection's id, and the ids of the documents that were named, None for all."""
     if bool(given.question) == bool(given.questions):
         raise BadRequest(detail="Give one question, or a file of them with --questions.")
-    link = open_link(settings)
+    # Vectors are searched here, exactly; `search` and `compare` need no base camp at all.
+    link = open_link(replace(settings, vectors="")) if given.command == "ask" else None
     seal = Seal.without_counting()
     seal.close_network()
     appliance = open_appliance(settings, write=False, purpose=given.command, seal=seal, link=link)

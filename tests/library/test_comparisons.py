@@ -116,7 +116,9 @@ def test_the_table_counts_answers_and_votes_by_model_and_setting() -> None:
     first, second = one.results
     slower = replace(first, figures=Figures(320.0, None, 1.0, 6, None))
     two = replace(one, vote=None, results=(slower, second))
-    three = replace(one, results=(replace(first, contender=replace(SMALL, preset="free", settings="free, seed 7"), figures=Figures()), second), vote=1)
+    three = replace(
+        one, results=(replace(first, contender=replace(SMALL, preset="free", settings="free, seed 7"), figures=Figures()), second), vote=1
+    )
     rows = table([one, two, three])
     assert [(row.model, row.settings, row.answers, row.votes) for row in rows] == [
         ("small", "exact, seed 7", 2, 1),
