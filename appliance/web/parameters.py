@@ -32,31 +32,31 @@ def routes(appliance: Appliance) -> Blueprint:
             "defaults": defaults(appliance, appliance.answering).told(),
         }
 
-    @blueprint.get("/collections/<id:number>/parameters")
-    def of_collection(number: int) -> dict[str, Any]:
-        return _shown("collection", number)
+    @blueprint.get("/collections/<id:collection_id>/parameters")
+    def of_collection(collection_id: int) -> dict[str, Any]:
+        return _shown("collection", collection_id)
 
-    @blueprint.get("/conversations/<id:number>/parameters")
-    def of_conversation(number: int) -> dict[str, Any]:
-        return _shown("conversation", number)
+    @blueprint.get("/conversations/<id:conversation_id>/parameters")
+    def of_conversation(conversation_id: int) -> dict[str, Any]:
+        return _shown("conversation", conversation_id)
 
-    @blueprint.put("/collections/<id:number>/parameters")
-    def set_collection(number: int) -> dict[str, Any]:
-        return _set("collection", number)
+    @blueprint.put("/collections/<id:collection_id>/parameters")
+    def set_collection(collection_id: int) -> dict[str, Any]:
+        return _set("collection", collection_id)
 
-    @blueprint.put("/conversations/<id:number>/parameters")
-    def set_conversation(number: int) -> dict[str, Any]:
-        return _set("conversation", number)
+    @blueprint.put("/conversations/<id:conversation_id>/parameters")
+    def set_conversation(conversation_id: int) -> dict[str, Any]:
+        return _set("conversation", conversation_id)
 
-    @blueprint.delete("/collections/<id:number>/parameters")
-    def reset_collection(number: int) -> dict[str, Any]:
-        preferences.reset("collection", number)
-        return _shown("collection", number)
+    @blueprint.delete("/collections/<id:collection_id>/parameters")
+    def reset_collection(collection_id: int) -> dict[str, Any]:
+        preferences.reset("collection", collection_id)
+        return _shown("collection", collection_id)
 
-    @blueprint.delete("/conversations/<id:number>/parameters")
-    def reset_conversation(number: int) -> dict[str, Any]:
-        preferences.reset("conversation", number)
-        return _shown("conversation", number)
+    @blueprint.delete("/conversations/<id:conversation_id>/parameters")
+    def reset_conversation(conversation_id: int) -> dict[str, Any]:
+        preferences.reset("conversation", conversation_id)
+        return _shown("conversation", conversation_id)
 
     def _set(whose: Whose, number: int) -> dict[str, Any]:
         data = body()
