@@ -26,6 +26,9 @@ from appliance.models.sampler import GrammarRefused, grammar_of
 from appliance.models.stops import StopFilter
 from appliance.models.template import ChatTemplate, Part, TemplateFailed
 
+_TEMPLATE_SECONDS = 10.0
+"""A template takes milliseconds; a sandboxed loop that never ends takes for ever."""
+
 
 class Child:
     def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
@@ -92,7 +95,20 @@ class Child:
         prompt = unpack(packed)
         if isinstance(prompt, str):
             return self._engine.tokens([Part(prompt, True)])
-        return self._engine.tokens(self._template.parts(prompt, tools))
+        # A template is code from outside, and what it does with other messages than those it was tried with is not known.
+        watch = threading.Timer(_TEMPLATE_SECONDS, self._give_up)
+        watch.daemon = True
+        watch.start()
+        try:
+            parts = self._template.parts(prompt, tools)
+        finally:
+            watch.cancel()
+        return self._engine.tokens(parts)
+
+    def _give_up(self) -> None:
+        """End this process: nothing else stops a template that comes to no end."""
+        self._send(0, "failed", detail=f"its chat template took more than {_TEMPLATE_SECONDS:g} s for the messages")
+        os._exit(1)
 
     def _answer(self, request: dict[str, Any]) -> None:
         number = request["id"]

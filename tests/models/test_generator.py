@@ -17,7 +17,9 @@ import pytest
 from appliance.errors import BundleAltered, GeneratorFailed, PromptTooLong
 from appliance.integrity import verify_model
 from appliance.manifest import Manifest
+from appliance.models.catalogue import generator_settings
 from appliance.models.generator import Done, Generator, GeneratorEvent, Message, Piece, Reading, Waiting
+from tests.second_model import TEMPLATE, starter_gguf, with_values
 
 SYSTEM = Message("system", "You answer questions from the text.")
 BRIDGE = [SYSTEM, Message("user", "The bridge was opened in 1932 by Ana Lopez.\n\nWhen was the bridge opened?")]
@@ -374,3 +376,18 @@ def test_the_child_ends_when_its_parent_is_killed(bundle_root: Path) -> None:
 def test_the_parent_never_imports_llama_cpp(bundle_root: Path) -> None:
     run = subprocess.run([sys.executable, "-c", PROGRAM, str(bundle_root), "1"], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1].split()[1:] == ["False", "False"]
+
+
+def test_a_template_that_comes_to_no_end_costs_one_answer(manifest: Manifest, tmp_path: Path) -> None:
+    """One that looks well with one message, and loops for ever with two."""
+    loops = "{% for a in range(9999) %}" * 3 + "{% endfor %}" * 3
+    slow = "{% if messages|length > 1 %}" + loops + "{% endif %}"
+    file = with_values(starter_gguf(manifest), tmp_path / "slow.gguf", {TEMPLATE: slow + "{% for m in messages %}{{ m.content }}{% endfor %}"})
+    generator = Generator("slow", file, replace(generator_settings(manifest.model("generator")), file=file.name), 2)
+    try:
+        assert answer(generator, [Message("user", "Hi")], max_tokens=2)[1].completion_tokens == 2
+        with pytest.raises(GeneratorFailed, match="chat template took more than 10 s"):
+            answer(generator, [Message("user", "Hi"), Message("user", "and more")], max_tokens=2)
+        assert answer(generator, [Message("user", "Hi")], max_tokens=2)[1].completion_tokens == 2
+    finally:
+        generator.close()
