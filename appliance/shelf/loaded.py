@@ -164,6 +164,14 @@ class Loaded:
             with self._changed:
                 self._leaving.discard(wanted)
 
+    def unload(self, name: str) -> None:
+        """Let a model's memory go, unless it is busy. It is loaded again with its next question."""
+        with self._changed:
+            slot = self._slots.get(name.removesuffix(":latest"))
+            if slot and not self._busy(slot):
+                self._evict(slot)
+                self._changed.notify_all()
+
     def close(self) -> None:
         """End every child, whatever it does. Questions fail."""
         with self._changed:

@@ -50,9 +50,12 @@ def routes(appliance: Appliance, answers: Answers, tell: Callable[[Exception], T
         return _answer(head, _wanted(head, _prompt(fields, head, prompt)), _as_response)
 
     def _only_load(head: Head, piece: Piece) -> dict[str, Any]:
-        """Without anything to answer, Ollama's clients load a model, or let it go. Here it stays as long as the memory isn't wanted."""
-        if not head.unload and head.named.model is not None:
-            appliance.loaded.generator(head.named.model.name, parameters=head.parameters).start()
+        """Without anything to answer, Ollama's clients load a model, or let it go."""
+        if head.named.model is not None:
+            if head.unload:
+                appliance.loaded.unload(head.named.model.name)
+            else:
+                appliance.loaded.generator(head.named.model.name, parameters=head.parameters).start()
         return {"model": head.name, "created_at": now(), **piece("", ()), **settled("unload" if head.unload else "load")}
 
     def _answer(head: Head, wanted: Wanted, piece: Piece) -> Response | dict[str, Any]:

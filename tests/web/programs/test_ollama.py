@@ -102,6 +102,7 @@ def test_a_model_is_loaded_by_an_empty_request_and_then_runs(program: Program, a
     assert own["size_vram"] == 0
     assert own["context_length"] == 2048
     assert program.post("/api/chat", {"model": SMALL, "messages": [], "keep_alive": 0})["done_reason"] == "unload"
+    assert f"{SMALL}:latest" not in [one["name"] for one in program.get("/api/ps")["models"]]
 
 
 def test_only_a_longer_context_loads_the_model_anew_and_it_is_no_longer_than_the_model_was_made_for(program: Program) -> None:
