@@ -14,52 +14,22 @@ from pathlib import Path
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from appliance.errors import BadRequest
+from appliance.licences import CONDITIONS, FREE, Terms
 from bundle.errors import LicenceRefused, LicenceTextMissing
 from bundle.sources import Fetched, Resolved
 from bundle.spec import Item
 
 TEXTS = Path(__file__).parent / "licences"
-# Whoever has one of these may pass it on, changed or not, sold or not, with the text and the names of the authors beside it.
-FREE = ("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC-BY-4.0", "CC-BY-SA-4.0", "CC0-1.0", "ISC", "MIT", "MIT-0", "Unlicense", "Zlib")
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """A licence of models that may be passed on under conditions; what it asks is one sentence."""
-
-    id: str
-    hub: str
-    """The Hub's name for it."""
-    obliges: str
-    notice: str
-    """The line that it wants in a notice file; research/packaging.md §5 names the sources."""
-
-
-def _llama(version: str) -> Terms:
-    return Terms(
-        f"LicenseRef-Llama-{version}",
-        f"llama{version}",
-        "The agreement and its acceptable use policy go with the stick, and 'Built with Llama' is shown; above 700 million users Meta must be asked.",
-        f"Built with Llama. Llama {version} is licensed under the Llama {version} Community License, "
-        "Copyright © Meta Platforms, Inc. All Rights Reserved.",
-    )
-
-
-CONDITIONS = (
-    Terms(
-        "LicenseRef-Gemma",
-        "gemma",
-        "The terms and their prohibited uses go with the stick and bind whoever gets it; changed files say so.",
-        "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms",
-    ),
-    *(_llama(version) for version in ("2", "3", "3.1", "3.2", "3.3")),
-    Terms(
-        "LicenseRef-LFM-1.0",
-        "lfm1.0",
-        "Free of charge only for those who earn less than 10 million US dollars a year; the licence and its notices go with the stick.",
-        "Licensed under the LFM Open License v1.0, Copyright © Liquid AI, Inc.",
-    ),
-)
+NOTICES = {
+    "LicenseRef-Gemma": "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms",
+    "LicenseRef-LFM-1.0": "Licensed under the LFM Open License v1.0, Copyright © Liquid AI, Inc.",
+    **{
+        f"LicenseRef-Llama-{version}": f"Built with Llama. Llama {version} is licensed under the Llama {version} Community License, "
+        "Copyright © Meta Platforms, Inc. All Rights Reserved."
+        for version in ("2", "3", "3.1", "3.2", "3.3")
+    },
+}
+"""The line that each wants in a notice file; research/packaging.md §5 names the sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +127,7 @@ def notice(resolved: Iterable[Resolved]) -> str:
     for one in resolved:
         pin = one.record.get("version") or one.record.get("revision", "")
         lines.append(f"{one.item.title} ({one.item.role}): {one.licence}, from {one.record['name']} {pin}".rstrip())
-        lines += [f"  {terms.notice}" for terms in _conditions(one.licence)]
+        lines += [f"  {NOTICES[terms.id]}" for terms in _conditions(one.licence)]
     return "\n".join(lines) + "\n"
 
 

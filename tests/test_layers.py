@@ -125,7 +125,7 @@ def test_imports_in_the_appliance_go_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules("bundle"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_builder_uses_only_the_contract_with_the_appliance(path: Path) -> None:
-    rooms = ("manifest", "integrity", "durable", "minisign", "errors", "carrying", "models.embedder", "__version__")
+    rooms = ("manifest", "integrity", "durable", "minisign", "errors", "licences", "carrying", "models.embedder", "__version__")
     allowed = tuple(f"appliance.{room}" for room in rooms)
     for name in imports(path):
         assert not name.startswith("appliance.") or name.startswith(allowed), f"{path} imports {name}"

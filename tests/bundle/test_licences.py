@@ -10,7 +10,7 @@ from packaging.licenses import canonicalize_license_expression
 
 from appliance.errors import BadRequest
 from bundle.errors import LicenceRefused, LicenceTextMissing
-from bundle.licences import CONDITIONS, FREE, TEXTS, accepted_ids, allow, check_text, judge, notice, spdx, texts
+from bundle.licences import CONDITIONS, FREE, NOTICES, TEXTS, accepted_ids, allow, check_text, judge, notice, spdx, texts
 from bundle.sources import Fetched, Resolved
 from bundle.spec import HubSource, Item, read_catalogue
 
@@ -91,14 +91,15 @@ def test_every_id_here_and_in_the_catalogue_is_one_of_spdx() -> None:
     for terms in CONDITIONS:
         assert str(canonicalize_license_expression(terms.id)) == terms.id == spdx(terms.hub)
         assert terms.obliges
-        assert terms.notice
+        assert NOTICES[terms.id]
     for name, entry in read_catalogue().items():
         assert spdx(entry["licence"]) == entry["licence"], name
 
 
-def test_every_licence_of_the_catalogue_has_its_text_here() -> None:
+def test_every_licence_of_the_catalogue_has_its_text_here_or_must_bring_it() -> None:
+    """Llama's, Gemma's and the like are not ours to copy: a build without their text from the source is refused (`check_text`)."""
     for name, entry in read_catalogue().items():
-        assert texts(entry["licence"]), name
+        assert texts(entry["licence"]) or entry["licence"] in NOTICES, name
     for name in ("Apache-2.0", "MIT", "BSD-3-Clause", "CC-BY-4.0", "CC0-1.0"):
         assert len((TEXTS / f"{name}.txt").read_text(encoding="utf-8")) > 1000
 

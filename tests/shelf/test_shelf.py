@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import BadRequest, BundleAltered, ModelAltered, ModelBusy, ModelTaken, NoSuchModel
-from appliance.licences import CONDITIONS, FREE, licence_sentence, may_be_passed_on
+from appliance.licences import licence_sentence, may_be_passed_on
 from appliance.machine.facts import Memory
 from appliance.manifest import Manifest, read_manifest
 from appliance.models.parameters import Parameters
@@ -21,7 +21,6 @@ from appliance.shelf.entries import ENTRY, check_name, name_of, read_entry
 from appliance.shelf.fitting import free_for_models, misfit
 from appliance.shelf.purposes import CHOICES, PURPOSES, SPEEDS, Speed
 from appliance.shelf.shelf import ModelShelf
-from bundle import licences as builders
 from tests.shelf.conftest import STARTER, Add, prepared
 
 SPEED = Speed(120.5, 30.25, "2026-11-24T16:00:00Z", 2, "AMD EPYC")
@@ -320,8 +319,3 @@ def test_a_licence_is_known_to_allow_or_it_is_said_that_it_is_not_known(licence:
     assert may_be_passed_on(licence) is may
     assert licence_sentence(licence).endswith(".")
     assert ("may be passed on" in licence_sentence(licence)) is (may is True)
-
-
-def test_the_builders_table_of_licences_says_the_same() -> None:
-    assert builders.FREE == FREE
-    assert [(terms.id, terms.hub, terms.obliges) for terms in builders.CONDITIONS] == [(terms.id, terms.hub, terms.obliges) for terms in CONDITIONS]
