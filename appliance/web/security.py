@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from dataclasses import dataclass
 
 from flask import Flask, Response, g, request
+from werkzeug.datastructures import Headers
+from werkzeug.sansio.http import parse_cookie
 
 from appliance.access.entry import Access
 from appliance.errors import NotOurPage, PageOutdated, ProgramsShut, QueueFull
@@ -60,12 +63,41 @@ def cookie_name(port: int) -> str:
     return f"haversack_{port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What tells the page's own requests from all others. The server knows it too: it takes a large body from nobody else."""
+
+    hosts: frozenset[str]
+    cookie: str
+    token: str
+
+    def sent(self, path: str, headers: Headers) -> bool:
+        """Whether the page of this start sent a request with these headers."""
+        given = parse_cookie(headers.get("Cookie", "")).get(self.cookie, "")
+        proven = headers.get(HEADER) == "1" and hmac.compare_digest(given.encode(), self.token.encode())
+        return proven and not strange(path, headers, self.hosts)
+
+
+def strange(path: str, headers: Headers, hosts: frozenset[str]) -> bool:
+    """Whether a request comes by another name, from another origin or from another site."""
+    host = headers.get("Host", "")
+    origin = headers.get("Origin")
+    if host not in hosts or (origin is not None and origin != f"http://{host}"):
+        return True
+    opens_page = path == "/" and headers.get("Sec-Fetch-Dest", "document") == "document"
+    # Old browsers send no Sec-Fetch-Site; "none" is an address that was typed.
+    return headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none") and not opens_page
+
+
 def protect(app: Flask, port: int, access: Access) -> None:
-    """Guard every route of `app`, those registered later too, and set the headers of every answer."""
-    token = secrets.token_urlsafe(32)
+    """Guard every route of `app`, those registered later too, and set the headers of every answer.
+
+    How the page is known is left in `app.extensions["page"]`.
+    """
     hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
     if port == 80:
         hosts |= {"127.0.0.1", "localhost"}  # browsers leave out the default port
+    page = app.extensions["page"] = Page(frozenset(hosts), cookie_name(port), secrets.token_urlsafe(32))
     guests = Guests(access, HEADER)
 
     @app.before_request
@@ -73,15 +105,13 @@ def protect(app: Flask, port: int, access: Access) -> None:
         g.guest = None
         if by_guests_door():
             return guests.guard(_refuse_strangers)
-        _refuse_strangers(hosts, port)
+        _refuse_strangers(page.hosts, port)
         if paths.shape(request.path):
             _let_program_in(access)
             return None
         g.client = "page"
-        if request.path.startswith("/api/"):
-            given = request.cookies.get(cookie_name(port), "")
-            if request.headers.get(HEADER) != "1" or not hmac.compare_digest(given.encode(), token.encode()):
-                raise PageOutdated(port=port)
+        if request.path.startswith("/api/") and not page.sent(request.path, request.headers):
+            raise PageOutdated(port=port)
         return None
 
     @app.after_request
@@ -95,19 +125,13 @@ def protect(app: Flask, port: int, access: Access) -> None:
         if by_guests_door():
             return guests.finish(response)
         if request.endpoint == "page" and response.status_code == 200:
-            response.set_cookie(cookie_name(port), token, httponly=True, samesite="Strict", path="/")
+            response.set_cookie(page.cookie, page.token, httponly=True, samesite="Strict", path="/")
         return response
 
 
-def _refuse_strangers(hosts: set[str] | frozenset[str], port: int) -> None:
-    """Raises NotOurPage for another name, another origin and another site."""
-    host = request.headers.get("Host", "")
-    origin = request.headers.get("Origin")
-    if host not in hosts or (origin is not None and origin != f"http://{host}"):
-        raise NotOurPage(port=port)
-    opens_page = request.path == "/" and request.headers.get("Sec-Fetch-Dest", "document") == "document"
-    # Old browsers send no Sec-Fetch-Site; "none" is an address that was typed.
-    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none") and not opens_page:
+def _refuse_strangers(hosts: frozenset[str], port: int) -> None:
+    """Raises NotOurPage."""
+    if strange(request.path, request.headers, hosts):
         raise NotOurPage(port=port)
 
 

@@ -11,6 +11,8 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterable
 from copy import copy
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,15 @@ from flask import Flask
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import create_server
+from werkzeug.datastructures import EnvironHeaders
 
 from appliance.config import Settings
 from appliance.errors import BadSetting, PortTaken
 from appliance.web import paths
 from appliance.web.guests import DOOR
+from appliance.web.programs.reading import LIMIT
 from appliance.web.requests import MODEL_LIMIT, MODEL_UPLOAD, UPLOAD_LIMIT
+from appliance.web.security import Page, strange
 from appliance.web.turnstile import App, Turnstile
 
 THREADS = 12
@@ -66,9 +71,8 @@ def prepare(app: Flask, listener: socket.socket, guests: socket.socket | None = 
         tempfile.tempdir = str(spool)
     sockets: dict[int, Any] = {}
     # Where nothing is taken, nothing is kept on a disk either.
-    server = _server(
-        _page_door(app), listener, sockets, threads=THREADS + PROGRAMS, connections=CONNECTIONS, body=UPLOAD_LIMIT if spool else _NO_BODY
-    )
+    body, page = (UPLOAD_LIMIT, app.extensions["page"]) if spool else (_NO_BODY, None)
+    server = _server(_page_door(app), listener, sockets, threads=THREADS + PROGRAMS, connections=CONNECTIONS, body=body, page=page)
     others = []
     if guests is not None:
         # Whoever is on the network can send here without a password: little is taken, and the page's threads are left alone.
@@ -93,23 +97,68 @@ def prepare(app: Flask, listener: socket.socket, guests: socket.socket | None = 
     return run
 
 
+class _Thrown:
+    """A body that is read and kept nowhere: whoever sent it is there to hear why it isn't taken. What a channel asks of its receivers."""
+
+    error = None
+
+    def __init__(self, length: int) -> None:
+        self._remain = length
+
+    @property
+    def completed(self) -> bool:
+        return self._remain == 0
+
+    def received(self, data: bytes) -> int:
+        taken = min(len(data), self._remain)
+        self._remain -= taken
+        return taken
+
+    def getfile(self) -> BytesIO:
+        return BytesIO()
+
+    getbuf = getfile
+
+
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Takes as much of a model that is uploaded as models are large; of everything else, what the door takes."""
+    """Decides by the headers how large a body is kept, before any of it is: any web page can send one here.
+
+    The page's own uploads are as large as files are, and models as large as models are. Of all others as much is kept as programs may send
+    (`LIMIT`); what is longer is read to its end and thrown away where a program or an outdated page may have sent it, for the application to
+    refuse in words, and not read at all where another site did.
+    """
 
     adj: Any
 
+    def __init__(self, adj: Any, page: Page | None = None) -> None:
+        super().__init__(adj)
+        self._page = page
+
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
-        if self.command == "POST" and self.path == MODEL_UPLOAD and self.adj.max_request_body_size >= UPLOAD_LIMIT:
-            self.adj = copy(self.adj)
-            self.adj.max_request_body_size = MODEL_LIMIT
+        if self._page is None:
+            return
+        headers = EnvironHeaders({f"HTTP_{name}": value for name, value in self.headers.items()})
+        if self._page.sent(self.path, headers):
+            if self.command == "POST" and self.path == MODEL_UPLOAD:
+                self._take(MODEL_LIMIT)
+        elif self.content_length <= LIMIT or self.content_length >= UPLOAD_LIMIT or strange(self.path, headers, self._page.hosts):
+            self._take(LIMIT + 1)
+        else:
+            self.body_rcv = _Thrown(self.content_length)
+
+    def _take(self, size: int) -> None:
+        """A body must have less than `size` bytes."""
+        self.adj = copy(self.adj)
+        self.adj.max_request_body_size = size
 
 
-class _Channel(HTTPChannel):  # type: ignore[misc]
-    parser_class = _Parser
+def _server(
+    app: App, listener: socket.socket, sockets: dict[int, Any], *, threads: int, connections: int, body: int, page: Page | None = None
+) -> Any:
+    class Channel(HTTPChannel):  # type: ignore[misc]
+        parser_class = staticmethod(partial(_Parser, page=page))
 
-
-def _server(app: App, listener: socket.socket, sockets: dict[int, Any], *, threads: int, connections: int, body: int) -> Any:
     server = create_server(
         app,
         map=sockets,
@@ -121,7 +170,7 @@ def _server(app: App, listener: socket.socket, sockets: dict[int, Any], *, threa
         max_request_body_size=body,
         ident="",
     )
-    server.channel_class = _Channel
+    server.channel_class = Channel
     return server
 
 

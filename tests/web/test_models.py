@@ -206,19 +206,22 @@ def test_an_entry_that_can_not_be_read_is_told(api: Caller, appliance: Appliance
     assert api.json("GET", "models")["unreadable"] == []
 
 
-def test_a_model_may_be_larger_than_any_other_request(app: Flask, tmp_path: Path) -> None:
+def test_a_model_may_be_larger_than_any_other_request(app: Flask, api: Caller) -> None:
     """On a real server: what is too large is refused when its head has come, so nothing has to be sent here."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     port = listener.getsockname()[1]
+    cookie = api.client.get_cookie(f"haversack_{PORT}", domain="127.0.0.1")
+    assert cookie is not None
     serve = prepare(app, listener)
     threading.Thread(target=serve, daemon=True).start()
 
     def refused(path: str, length: int) -> bool:
         with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as client:
             head = (
-                f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{PORT}\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: {length}\r\n\r\n"
+                f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{PORT}\r\nCookie: {cookie.key}={cookie.value}\r\nX-Haversack: 1\r\n"
+                f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {length}\r\n\r\n"
             )
             client.sendall(head.encode())
             client.settimeout(1.0)
