@@ -94,7 +94,7 @@ def test_a_page_of_an_earlier_start_is_told_to_reload_and_nothing_is_kept(server
         assert spooled(server) == 0
         client.sendall(BODY[-1:])
         assert client.recv(100).startswith(b"HTTP/1.1 401 ")
-    refused = server.fetch("POST", path, body=BODY, **FORM, **headers)
+    refused = server.fetch("POST", path, body=BODY, **{**FORM, **headers})
     assert "Reload the page" in refused.text
 
 
