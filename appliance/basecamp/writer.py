@@ -90,8 +90,10 @@ class RemoteWriter:
     def waiters(self) -> tuple[tuple[str, int], ...]:
         return self._turns.waiting()
 
-    def start(self, beginning: Sequence[Message] = ()) -> None:
+    def start(self, beginning: Sequence[Message] = (), *, client: str = "page", cancel: threading.Event | None = None) -> None:
         """Ask the engine who it is, where that is not known. After a failure it is left alone for a while: then this raises at once.
+
+        Nobody waits for a turn here: that takes seconds at most, and is the same for every `client`.
 
         Raises BaseCampFailed.
         """

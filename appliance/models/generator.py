@@ -109,13 +109,13 @@ class Generator:
         process = self._process
         return process is not None and process.can_call_tools
 
-    def start(self, beginning: Sequence[Message] = ()) -> None:
+    def start(self, beginning: Sequence[Message] = (), *, client: str = "page", cancel: threading.Event | None = None) -> None:
         """Load the model and read `beginning` ahead (say, the system message), so that the first question finds it in memory.
 
-        Returns when that is done. Raises GeneratorFailed.
+        Waits for its turn as a question of `client` does. Returns when that is done, or soon after `cancel`. Raises GeneratorFailed.
         """
         messages = list(beginning) or [Message("user", "Hello")]
-        for _ in self.generate(messages, max_tokens=1, cancel=threading.Event()):
+        for _ in self.generate(messages, max_tokens=1, cancel=cancel or threading.Event(), client=client):
             pass
 
     def prompt_tokens(self, messages: Sequence[Message]) -> int:

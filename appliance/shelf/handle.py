@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Generator as Yields
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -83,10 +84,10 @@ class Handle:
         """As its chat template says; nothing is loaded for that."""
         return self.model.can_call_tools
 
-    def start(self, beginning: Sequence[Message] = ()) -> None:
-        """Load the model, and read `beginning` ahead. Raises as `generate`."""
-        with self._held() as generator:
-            generator.start(beginning)
+    def start(self, beginning: Sequence[Message] = (), *, client: str = "page", cancel: threading.Event | None = None) -> None:
+        """Load the model, and read `beginning` ahead. Waits in line as `generate` does, and raises as that; ends soon after `cancel`."""
+        for _ in self._start(beginning, client, cancel or threading.Event()):
+            pass
 
     def prompt_tokens(self, messages: Sequence[Message]) -> int:
         return self.count_tokens([messages])[0]
@@ -111,16 +112,7 @@ class Handle:
 
         Raises ModelTooLarge, BundleAltered and ModelAltered besides.
         """
-        ticket = self._loaded.join()
-        try:
-            told = 0
-            while (slot := self._loaded.take(self, ticket, _GLANCE)) is None and not cancel.is_set():
-                ahead = self._loaded.ahead(ticket)
-                if ahead != told:
-                    told = ahead
-                    yield Waiting(ahead)
-        finally:
-            self._loaded.leave(ticket)
+        slot = yield from self._in_line(cancel)
         if slot is None:
             yield Done(0, 0, 0, "cancelled")
             return
@@ -148,6 +140,26 @@ class Handle:
     def _generator(self) -> Generator | None:
         slot = self._loaded.slot(self)
         return slot.generator if slot else None
+
+    def _start(self, beginning: Sequence[Message], client: str, cancel: threading.Event) -> Iterator[Waiting]:
+        slot = yield from self._in_line(cancel)
+        if slot is not None:
+            with self._using(slot) as generator:
+                generator.start(beginning, client=client, cancel=cancel)
+
+    def _in_line(self, cancel: threading.Event) -> Yields[Waiting, None, Slot | None]:
+        """Waits until the model is held; None where it was cancelled before."""
+        ticket = self._loaded.join()
+        try:
+            told = 0
+            while (slot := self._loaded.take(self, ticket, _GLANCE)) is None and not cancel.is_set():
+                ahead = self._loaded.ahead(ticket)
+                if ahead != told:
+                    told = ahead
+                    yield Waiting(ahead)
+        finally:
+            self._loaded.leave(ticket)
+        return slot
 
     @contextmanager
     def _held(self) -> Iterator[Generator]:

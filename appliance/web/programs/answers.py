@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from flask import Response
 
+from appliance.models.parameters import Parameters
 from appliance.runtime import Appliance
 from appliance.web.answering import Answering
 from appliance.web.programs import asking, running
@@ -44,6 +45,17 @@ class Answers:
         response = Response(lines(_while_there(begun(events))), mimetype=mimetype)
         response.call_on_close(events.close)  # also where the client went away before the first line was sent
         return response
+
+    def load(self, name: str, parameters: Parameters) -> None:
+        """A model made ready to answer, in its turn. Raises what can go wrong, and ClientGone."""
+        handle, whose = self._appliance.loaded.generator(name, parameters=parameters), running.client()  # read here: a thread does the work
+
+        def work(cancel: threading.Event) -> Iterator[None]:
+            handle.start(client=whose, cancel=cancel)
+            return iter(())
+
+        for _ in watched(self._answering, work, gone()):
+            pass
 
     def _events(self, wanted: Wanted) -> Generator[Event | None, None, None]:
         def work(cancel: threading.Event) -> Iterator[Event]:

@@ -55,7 +55,7 @@ def routes(appliance: Appliance, answers: Answers, tell: Callable[[Exception], T
             if head.unload:
                 appliance.loaded.unload(head.named.model.name)
             else:
-                appliance.loaded.generator(head.named.model.name, parameters=head.parameters).start()
+                answers.load(head.named.model.name, head.parameters)
         return {"model": head.name, "created_at": now(), **piece("", ()), **settled("unload" if head.unload else "load")}
 
     def _answer(head: Head, wanted: Wanted, piece: Piece) -> Response | dict[str, Any]:

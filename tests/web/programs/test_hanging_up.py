@@ -51,13 +51,13 @@ def port(appliance: Appliance, program: Program, monkeypatch: pytest.MonkeyPatch
 class Asked:
     """A request that was sent, and the socket that it went out by."""
 
-    def __init__(self, port: int, path: str, body: dict[str, Any]) -> None:
+    def __init__(self, port: int, path: str, body: dict[str, Any], **headers: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._connection.connect()
         self._socket = self._connection.sock
         self._answer: http.client.HTTPResponse | None = None
         OPEN.append(self)
-        self._connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        self._connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **headers})
 
     def getresponse(self) -> http.client.HTTPResponse:
         self._answer = self._connection.getresponse()
@@ -75,8 +75,8 @@ class Asked:
 OPEN: list[Asked] = []
 
 
-def ask(port: int, path: str, body: dict[str, Any]) -> Asked:
-    return Asked(port, path, body)
+def ask(port: int, path: str, body: dict[str, Any], **headers: str) -> Asked:
+    return Asked(port, path, body, **headers)
 
 
 def hang_up(asked: Asked) -> None:
@@ -110,6 +110,25 @@ def test_a_program_that_hangs_up_frees_the_processor_within_a_second(
     assert busy(appliance), "it was over before anybody could hang up"
     hang_up(connection)
     assert until(lambda: not busy(appliance), 5) < 1.0
+
+
+@pytest.mark.parametrize(("path", "empty"), [("/api/chat", {"messages": []}), ("/api/generate", {"prompt": ""})])
+def test_who_only_has_a_model_loaded_waits_by_name_and_may_leave(port: int, appliance: Appliance, path: str, empty: dict[str, Any]) -> None:
+    key = appliance.access.keys.add("loader")
+    first = ask(port, "/v1/chat/completions", {**LONG, "stream": True})
+    try:
+        until(lambda: busy(appliance), 20)
+        second = ask(port, path, {"model": SMALL, **empty}, Authorization=f"Bearer {key}")
+        until(lambda: bool(appliance.loaded.queue()), 5)
+        assert appliance.loaded.queue() == (("loader", 1),)
+        hang_up(second)
+        assert until(lambda: not appliance.loaded.queue(), 5) < 1.0
+        assert busy(appliance), "it was over before anybody could hang up"
+    finally:
+        appliance.access.keys.remove("loader")
+        hang_up(first)
+    until(lambda: not busy(appliance), 3)
+    assert json.loads(ask(port, path, {"model": SMALL, **empty}).getresponse().read())["done_reason"] == "load"
 
 
 def test_embeddings_stop_too(port: int, appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
