@@ -17,7 +17,7 @@ from appliance.runtime import Appliance
 from appliance.web.answering import Answering, Events
 from appliance.web.collections import find
 from appliance.web.errors import describe
-from appliance.web.guests import current_guest
+from appliance.web.guests import by_guests_door, current_guest
 from appliance.web.requests import body, ids, optional_id, text
 
 
@@ -95,7 +95,7 @@ def routes(appliance: Appliance, answering: Answering) -> Blueprint:
         return conversation
 
     def _stream(events: Events, collection_id: int, conversation: int | None) -> Response:
-        guest = current_guest()  # read here: the work is done in another thread
+        guest, outside = current_guest(), by_guests_door()  # read here: the work is done in another thread
 
         def keep(answer: Answer) -> Conversation:
             # A new conversation begins with its first answer: a question that failed leaves no empty one.
@@ -106,7 +106,7 @@ def routes(appliance: Appliance, answering: Answering) -> Blueprint:
             return conversations.get(kept)
 
         def explain(error: Exception) -> dict[str, str]:
-            code, message, _ = describe(error, appliance.settings)
+            code, message, _ = describe(error, appliance.settings, outside=outside)
             return {"code": code, "message": message}
 
         gone: Callable[[], bool] = request.environ.get("waitress.client_disconnected") or (lambda: False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,8 @@ from werkzeug.test import TestResponse
 
 from appliance.access.password import Password
 from appliance.access.sharing import Sharing
+from appliance.documents import AnswerEvent, Progress
+from appliance.errors import DiskFull, LibraryDamaged, LibraryReadOnly, ModelMissing
 from appliance.runtime import Appliance
 from appliance.web.guests import ALLOWED, DOOR
 from appliance.web.turnstile import FULL
@@ -203,6 +206,49 @@ def test_guests_are_told_no_paths_and_the_page_tells_who_is_there(
     picture = api("GET", "sharing/qr.svg")
     assert picture.mimetype == "image/svg+xml"
     assert picture.get_data(as_text=True).startswith("<svg")
+
+
+def test_what_goes_wrong_is_told_to_guests_without_paths_and_to_the_page_with_them(
+    guest: Visitor, api: Caller, appliance: Appliance, field: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, bundle = appliance.settings.home, appliance.settings.bundle
+    damaged = LibraryDamaged(path=home / "library.db", detail=f"{home / 'library.db'} is malformed")
+    for error, sentence in (
+        (damaged, "The library is damaged (the library is malformed). It was left as it is; bring back a backup with `haversack restore FILE`."),
+        (DiskFull(path=home), "The disk that holds the library is full. Nothing was lost; free some space and try again."),
+        (ModelMissing(path=bundle, role="generator"), "The bundle holds no generator model. Build it anew with `make bundle`."),
+        (
+            OSError(errno.ENOSPC, "No space left on device", str(home)),
+            "The disk that holds the library is full. Nothing was lost; free some space and try again.",
+        ),
+    ):
+
+        def fail(*_: object, _error: Exception = error, **__: object) -> Iterator[AnswerEvent]:
+            yield Progress("reading", 1, 2)
+            raise _error
+
+        monkeypatch.setattr(appliance.asker, "ask", fail)
+        path = f"/api/collections/{field['id']}/ask"
+        told = events(guest("POST", path, json={"question": "What now?"}).get_data(as_text=True))
+        assert told[-1][0] == "error"
+        assert told[-1][1]["message"] == sentence
+        page = api.stream(path.removeprefix("/api/"), {"question": "What now?"})
+        place = str(bundle if isinstance(error, ModelMissing) else home)
+        assert place in page[-1][1]["message"], "whoever sits here can do something about it"
+
+
+def test_an_error_before_any_stream_has_no_path_for_guests_either(
+    guest: Visitor, api: Caller, appliance: Appliance, field: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise LibraryReadOnly(path=appliance.settings.home, detail="it was opened for reading")
+
+    monkeypatch.setattr(appliance.library, "documents", fail)
+    path = f"collections/{field['id']}/documents"
+    told = guest("GET", f"/api/{path}")
+    assert told.status_code == 409
+    assert told.get_json()["error"]["message"].startswith("The library can't be written to (it was opened for reading).")
+    assert str(appliance.settings.home) in api("GET", path, status=409).get_json()["error"]["message"]
 
 
 def test_a_guest_asks_and_reads_and_sees_his_own_conversations_alone(guest: Visitor, app: Flask, api: Caller, field: Any) -> None:

@@ -58,7 +58,7 @@ def told(error: Exception, settings: Settings) -> Told:
         return Told(
             f"The prompt makes {tokens} tokens, and this model reads at most {limit}. Send less of it.", 400, "context_length_exceeded", "messages"
         )
-    code, message, status = describe(error, settings)
+    code, message, status = describe(error, settings, outside=True)
     if isinstance(error, (NoSuchModel, NoSuchCollection)):
         return Told(message, status, "model_not_found", "model")
     if isinstance(error, KeyRefused):

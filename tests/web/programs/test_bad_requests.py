@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from appliance.config import Settings
-from appliance.errors import GeneratorFailed, KeyRefused, ModelTooLarge, PromptTooLong, QueueFull
+from appliance.errors import DiskFull, GeneratorFailed, KeyRefused, LibraryDamaged, ModelMissing, ModelTooLarge, PromptTooLong, QueueFull
 from appliance.runtime import Appliance
 from appliance.web.programs import errors
 from appliance.web.programs.reading import DEEPEST, LIMIT
@@ -188,3 +188,16 @@ def test_what_goes_wrong_in_a_model_has_its_status_and_says_whether_to_try_again
             assert (answer.status_code, answer.get_json()["error"]["type"], answer.headers.get("x-should-retry")) == (status, kind, retry)
             told = errors.response(error, "ollama", settings)
             assert (told.status_code, list(told.get_json())) == (status, ["error"])
+
+
+def test_programs_are_told_no_paths_of_this_machine(app: Flask, appliance: Appliance) -> None:
+    settings: Settings = appliance.settings
+    home, bundle = settings.home, settings.bundle
+    with app.test_request_context():
+        for error in (DiskFull(path=home), LibraryDamaged(path=home / "library.db", detail="malformed"), ModelMissing(path=bundle, role="generator")):
+            assert any(str(place) in str(error) for place in (home, bundle))
+            for shape in ("openai", "ollama"):
+                told = errors.response(error, shape, settings).get_data(as_text=True)
+                assert "the library" in told.lower() or "the bundle" in told.lower()
+                assert str(home) not in told
+                assert str(bundle) not in told
