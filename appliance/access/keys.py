@@ -29,7 +29,7 @@ FILE, USED, LOCK = "keys.json", "keys-used.json", "keys.lock"
 _FORMAT = 1
 _NAME = re.compile(r"[^\W_][\w .@+-]{0,63}")
 _ALLOWED = 'it must be 1 to 64 letters, digits, spaces, or any of "._@+-", and begin with a letter or digit'
-_TAKEN = re.compile(r"page|any program|guest.*", re.IGNORECASE)
+_TAKEN = re.compile(r"page|probe|program|command line|any program|guest.*", re.IGNORECASE)
 """What the queue calls those who have no key."""
 MOST = 1000
 _WRITE_AFTER = 600.0

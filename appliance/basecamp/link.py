@@ -145,7 +145,11 @@ class Link:
 
     def _read(self, child: subprocess.Popen[bytes]) -> None:
         for line in child.stdout or ():
-            reply = json.loads(line)
+            try:
+                reply = json.loads(line)
+            except ValueError:  # it was killed in the middle of a line
+                child.kill()
+                break
             if reply["is"] == "ready":
                 self.unknown = tuple(reply["unknown"])
                 self._ready.set()

@@ -15,7 +15,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,8 +27,8 @@ from appliance.models.sampler import GrammarRefused, grammar_of
 from appliance.models.stops import StopFilter
 from appliance.models.template import ChatTemplate, Part, TemplateFailed
 
-_TEMPLATE_SECONDS = 10.0
-"""A template takes milliseconds; a sandboxed loop that never ends takes for ever."""
+_LONGEST_SECONDS = 10.0
+"""A template or a schema takes milliseconds; a loop that never ends takes for ever."""
 
 
 class Child:
@@ -86,8 +87,8 @@ class Child:
     def _count(self, request: dict[str, Any]) -> None:
         try:
             counts = [len(self._tokens(prompt)) for prompt in request["prompts"]]
-        except (EngineFailed, TemplateFailed) as error:
-            self._send(request["id"], "failed", detail=str(error))
+        except Exception as error:  # this thread listens for everybody: it must go on
+            self._send(request["id"], "failed", detail=_told(error))
         else:
             self._send(request["id"], "counts", counts=counts)
 
@@ -96,19 +97,25 @@ class Child:
         if isinstance(prompt, str):
             return self._engine.tokens([Part(prompt, True)])
         # A template is code from outside, and what it does with other messages than those it was tried with is not known.
-        watch = threading.Timer(_TEMPLATE_SECONDS, self._give_up)
+        with self._watched("its chat template"):
+            parts = self._template.parts(prompt, tools)
+        return self._engine.tokens(parts)
+
+    @contextmanager
+    def _watched(self, what: str) -> Iterator[None]:
+        """End this process where the block comes to no end: nothing else stops it."""
+
+        def give_up() -> None:
+            self._send(0, "failed", detail=f"{what} took more than {_LONGEST_SECONDS:g} s")
+            os._exit(1)
+
+        watch = threading.Timer(_LONGEST_SECONDS, give_up)
         watch.daemon = True
         watch.start()
         try:
-            parts = self._template.parts(prompt, tools)
+            yield
         finally:
             watch.cancel()
-        return self._engine.tokens(parts)
-
-    def _give_up(self) -> None:
-        """End this process: nothing else stops a template that comes to no end."""
-        self._send(0, "failed", detail=f"its chat template took more than {_TEMPLATE_SECONDS:g} s for the messages")
-        os._exit(1)
 
     def _answer(self, request: dict[str, Any]) -> None:
         number = request["id"]
@@ -118,7 +125,8 @@ class Child:
             if len(prompt) >= self._engine.context:
                 self._send(number, "too_long", tokens=len(prompt), limit=self._engine.context - 1)
                 return
-            grammar = "" if request["schema"] is None else grammar_of(request["schema"])
+            with self._watched("the JSON schema"):
+                grammar = "" if request["schema"] is None else grammar_of(request["schema"])
             started, used = time.perf_counter(), time.process_time()
             reused = self._read(number, prompt)
             read = time.perf_counter()
@@ -136,8 +144,8 @@ class Child:
             )
         except (TemplateFailed, GrammarRefused) as error:
             self._send(number, "refused", detail=str(error))
-        except EngineFailed as error:
-            self._send(number, "failed", detail=str(error))
+        except Exception as error:  # one request's failure, whatever it is: the model goes on
+            self._send(number, "failed", detail=_told(error))
         finally:
             self._current = 0
             self._cancelled.discard(number)
@@ -160,11 +168,13 @@ class Child:
         room = min(request["max_tokens"], self._engine.context - read)
         if room <= 0:
             return 0, "length"
+        with self._watched("the JSON schema"):
+            sampler = self._engine.sampler(Sampling(**request["sampling"]), grammar)
         text = codecs.getincrementaldecoder("utf-8")("replace")
         stops = StopFilter(request["stop"])
         written = 0
         reason: Reason = "end"
-        for piece in self._engine.write(Sampling(**request["sampling"]), grammar):
+        for piece in self._engine.write(sampler):
             written += 1
             self._show(number, stops.add(text.decode(piece)))
             if stops.found:
@@ -184,6 +194,10 @@ class Child:
         with self._sending:
             self._replies.write(encode({"is": kind, "id": number, **values}))
             self._replies.flush()
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, (EngineFailed, TemplateFailed)) else f"{type(error).__name__}: {error}"[:200]
 
 
 def physical_cores() -> int:

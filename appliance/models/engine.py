@@ -163,9 +163,12 @@ class Engine:
             llama.llama_set_abort_callback(self._context, llama.ggml_abort_callback(), None)
         return reused
 
-    def write(self, sampling: Sampling, grammar: str = "") -> Iterator[bytes]:
-        """The answer, token by token as bytes (maybe a part of a character), until the model ends it. Raises EngineFailed, GrammarRefused."""
-        sampler = Sampler(self._vocabulary, sampling, grammar)
+    def sampler(self, sampling: Sampling, grammar: str = "") -> Sampler:
+        """What `write` draws tokens with, and closes. Raises GrammarRefused."""
+        return Sampler(self._vocabulary, sampling, grammar)
+
+    def write(self, sampler: Sampler) -> Iterator[bytes]:
+        """The answer, token by token as bytes (maybe a part of a character), until the model ends it. Raises EngineFailed."""
         try:
             first = True
             while not llama.llama_vocab_is_eog(self._vocabulary, token := sampler.draw(self._context)):

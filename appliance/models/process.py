@@ -29,6 +29,8 @@ _DEATHS: dict[int, str] = {
 }
 
 
+_PATIENCE = 8.0
+"""Seconds that a loaded model is given to stop."""
 _ILLEGAL = (-signal.SIGILL, 0xC000001D)  # the second is Windows'
 
 
@@ -45,6 +47,9 @@ class ModelProcess:
         self._child: subprocess.Popen[bytes] | None = None
         self._reason: str | None = None
         self._closed = False
+        self._hung = False
+        self._open: set[int] = set()
+        """Requests that were sent and had no last reply, those that nobody waits for any more included."""
         self.ready = False
         self.resident_bytes = 0
         self.can_call_tools = False
@@ -73,6 +78,7 @@ class ModelProcess:
             reason = self._reason
             if reason is None:
                 self._pending[number] = (replies, finished)
+                self._open.add(number)
         if reason is None:
             self._send({**request, "id": number})
         else:
@@ -80,7 +86,17 @@ class ModelProcess:
         return replies
 
     def cancel(self, number: int) -> None:
+        """The child stops within a second. One that doesn't, though it is loaded, hangs: it is ended, and the next question starts another."""
         self._send({"do": "cancel", "id": number})
+        if self.ready:
+            watch = threading.Timer(_PATIENCE, self._end_hanging, (number,))
+            watch.daemon = True
+            watch.start()
+
+    def _end_hanging(self, number: int) -> None:
+        if number in self._open and not self.ended and self._child:
+            self._hung = True
+            self._child.kill()
 
     def forget(self, number: int) -> None:
         """Nobody listens any more: cancel it where it still runs."""
@@ -118,7 +134,11 @@ class ModelProcess:
         errors.start()
         refusal: str | None = None
         for line in child.stdout or ():
-            reply = json.loads(line)
+            try:
+                reply = json.loads(line)
+            except ValueError:  # it was killed in the middle of a line
+                child.kill()
+                break
             if reply["is"] == "ready":
                 self.resident_bytes, self.variant, self.can_call_tools = reply["resident_bytes"], reply["variant"], reply["tools"]
                 self.ready = True
@@ -141,6 +161,8 @@ class ModelProcess:
     def _route(self, reply: dict[str, Any]) -> None:
         with self._lock:
             last = reply["is"] in _LAST
+            if last:
+                self._open.discard(reply["id"])
             replies, finished = (self._pending.pop if last else self._pending.get)(reply["id"], None) or (None, None)
         if replies is not None:
             replies.put(reply)
@@ -161,6 +183,8 @@ class ModelProcess:
     def _death(self, code: int) -> str:
         if self._closed:
             return "Haversack is closing"
+        if self._hung:
+            return "it did not stop when it was told to, and was ended"
         last = next((line for line in reversed(self._errors) if line), "")
         sentence = _DEATHS.get(-code, f"signal {-code}") if code < 0 else f"its process ended with code {code}"
         return f"{sentence}: {last}" if last and code != -signal.SIGKILL else sentence

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,12 +26,19 @@ LONGEST_GRAMMAR = 1 << 18
 """Characters: what a schema of this size makes is no form any more, and takes llama.cpp seconds to read."""
 
 
+MOST_REPEATS, MOST_IN_A_PATTERN = 2000, 256
+"""What a schema may ask to be repeated, nested repeats multiplied: each is written out in the grammar. `maxLength` of 100 million took 2.4 GB."""
+_DEEPEST = 64
+_COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
+
+
 class GrammarRefused(Exception):
     """The schema can't be made into a grammar; the message says why."""
 
 
 def grammar_of(schema: Mapping[str, Any]) -> str:
     """A JSON schema as llama.cpp's grammar; an empty one is any JSON object. Raises GrammarRefused."""
+    _bounded(schema)
     try:
         grammar: str = json_schema_to_gbnf(json.dumps(schema or {"type": "object"}))
     except Exception as error:  # its converter raises whatever a strange schema makes it stumble over
@@ -37,6 +46,24 @@ def grammar_of(schema: Mapping[str, Any]) -> str:
     if len(grammar) > LONGEST_GRAMMAR:
         raise GrammarRefused("this JSON schema is too large to be followed")
     return grammar
+
+
+def _bounded(value: Any, repeats: int = 1, depth: int = 0) -> None:
+    """Raises GrammarRefused where the grammar would be written out too long."""
+    if depth > _DEEPEST:
+        raise GrammarRefused(f"this JSON schema is nested more than {_DEEPEST} deep")
+    if isinstance(value, Mapping):
+        counts = [count for name in _COUNTS if isinstance(count := value.get(name), (int, float))]
+        repeats = int(repeats * max(1, *counts)) if counts and max(counts) < 1e9 else MOST_REPEATS + 1 if counts else repeats
+        if repeats > MOST_REPEATS:
+            raise GrammarRefused(f"this JSON schema asks for more than {MOST_REPEATS:,} repeats: leave its limits of length out")
+        pattern = value.get("pattern")
+        if isinstance(pattern, str):
+            told = math.prod(max(1, *(int(number[:9] or 1) for number in pair)) for pair in re.findall(r"\{(\d*),?(\d*)\}", pattern))
+            if told * len(re.findall(r"[?*+]", pattern) or "1") > MOST_IN_A_PATTERN or len(pattern) > 4 * MOST_IN_A_PATTERN:
+                raise GrammarRefused(f"a pattern of this JSON schema asks for more than {MOST_IN_A_PATTERN} repeats")
+    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        _bounded(item, repeats, depth + 1)
 
 
 class Sampler:

@@ -88,9 +88,12 @@ class ChatTemplate:
 
     def _render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> tuple[Part, ...]:
         masks = _Masks()
-        shown = [_shown(message, masks) for message in messages]
+        try:
+            shown = [_shown(message, masks) for message in messages]
+            offered = [masks.inside(tool) for tool in tools] or None
+        except RecursionError as error:
+            raise TemplateFailed("a tool or a call of one is nested too deeply") from error
         wanted = {index for index, message in enumerate(messages) if message.content and not message.calls}
-        offered = [masks.inside(tool) for tool in tools] or None
         try:
             # Qwen3 and its like think aloud at length unless told not to; other templates ignore the variable.
             rendered = self._template.render(messages=shown, add_generation_prompt=True, enable_thinking=False, tools=offered, documents=None)
@@ -108,12 +111,14 @@ class _Masks:
     def __init__(self) -> None:
         self._secret = secrets.token_hex(8)
         self._texts: list[str] = []
+        self._numbers: dict[str, int] = {}
 
     def of(self, text: str) -> str:
         """The placeholder of a text: the same for the same text."""
-        if text not in self._texts:
+        number = self._numbers.setdefault(text, len(self._texts))
+        if number == len(self._texts):
             self._texts.append(text)
-        return f"{self._secret}x{self._texts.index(text)}x"
+        return f"{self._secret}x{number}x"
 
     def inside(self, value: Any) -> Any:
         """A JSON value whose texts are placeholders, as JSON writes them, but for plain words: templates compare those ("object")."""

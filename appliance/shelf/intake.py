@@ -72,6 +72,9 @@ def _from_modelfile(path: Path, shelf: ModelShelf, name: str, given: dict[str, A
     if not modelfile.source:
         raise NotAModel(name=path.name, detail="it has no FROM, which names the model's file")
     called = name or ("" if path.stem == MODELFILE else name_of(path.stem))
+    if modelfile.source.startswith(("\\\\", "//")):
+        # On Windows, looking at such a path already opens a connection, with the user's name.
+        raise NotAModel(name=path.name, detail=f"its FROM names another machine ({modelfile.source[:80]!r}): copy the model here first")
     file = Path(modelfile.source).expanduser()
     file = file if file.is_absolute() else path.parent / file
     if file.is_dir():

@@ -7,12 +7,13 @@ while one of its calls runs is the model held. Who needs room that busy models t
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from appliance.documents import Energy
-from appliance.errors import BadParameter, GeneratorFailed, HaversackError, ModelTooLarge, NoSuchModel
+from appliance.errors import BadParameter, GeneratorFailed, ModelAltered, ModelTooLarge, NoSuchModel
 from appliance.machine.facts import Memory
 from appliance.machine.look import memory_now
 from appliance.machine.words import gigabytes
@@ -112,7 +113,9 @@ class Loaded:
             settings = replace(
                 settings, context=told.context, evidence_tokens=min(settings.evidence_tokens, half), max_tokens=min(settings.max_tokens, half)
             )
-        handle = Handle(self, model, settings, context=told.context, threads=told.threads)
+        # More threads than processors make everybody slower.
+        threads = min(told.threads, max(self.threads, os.cpu_count() or 1)) if told.threads else None
+        handle = Handle(self, model, settings, context=told.context, threads=threads)
         with self._changed:
             self._refuse_too_large(model, settings.context)
         return handle
@@ -274,7 +277,7 @@ class Loaded:
         slot = self._slots.get(model.name)
         free = self._free()
         needed = model.memory(context)
-        if free is None or needed <= free or (slot and context <= slot.context) or len(self.shelf.all()) == 1:
+        if free is None or needed <= free or (slot and context <= slot.context) or (len(self.shelf.all()) == 1 and context <= model.settings.context):
             return
         raise ModelTooLarge(name=model.title, needed=gigabytes(needed), context=context, available=gigabytes(free))
 
@@ -290,11 +293,13 @@ class Loaded:
             generator = Generator(
                 model.title, model.file, settings, slot.threads, lambda: self.shelf.verify(model, again=True), own_parameters(model)
             )
-        except HaversackError as error:
+        except BaseException as error:  # a stick that is pulled out meanwhile raises what it will: nobody may wait for this model for ever
             with self._changed:
                 if self._slots.get(model.name) is slot:
                     del self._slots[model.name]
             self.give_back(slot, str(error))
+            if isinstance(error, OSError):
+                raise ModelAltered(name=model.name, detail=f"its files can't be read ({error.strerror or error})") from error
             raise
         with self._changed:
             slot.generator = generator

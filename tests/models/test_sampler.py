@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
+from contextlib import suppress
 
 import pytest
 
-from appliance.errors import ModelUnable
-from appliance.models.generator import Done, Generator, Message, Piece
+from appliance.errors import ModelUnable, PromptTooLong
+from appliance.models.generator import Call, Done, Generator, Message, Piece
 from appliance.models.parameters import Parameters
 
 ASK = [Message("user", "Write a short story about a ferry on a wide river.")]
@@ -75,3 +77,38 @@ def test_times_are_told_and_a_model_without_tools_says_so(shared_generator: Gene
     tools = [{"type": "function", "function": {"name": "weather", "description": "tell it", "parameters": {"type": "object"}}}]
     with pytest.raises(ModelUnable, match="no place for tools"):
         list(shared_generator.generate(ASK, max_tokens=2, cancel=threading.Event(), tools=tools))
+
+
+BOMBS = {
+    "a long text": {"type": "string", "maxLength": 100_000_000},
+    "many items": {"type": "array", "items": {"type": "integer"}, "minItems": 50_000_000},
+    "items of items": {"type": "array", "maxItems": 200, "items": {"type": "array", "maxItems": 200, "items": {"type": "string"}}},
+    "a pattern": {"type": "string", "pattern": "^(a?){3000}$"},
+    "a pattern of patterns": {"type": "string", "pattern": "^((a?){40}){40}$"},
+    "more than any number": {"type": "string", "maxLength": 1e300},
+}
+
+
+@pytest.mark.parametrize("schema", BOMBS.values(), ids=BOMBS)
+def test_a_schema_that_would_fill_the_memory_is_refused_before_it_is_made(shared_generator: Generator, schema: dict[str, object]) -> None:
+    pid = shared_generator.pid
+    with pytest.raises(ModelUnable, match="repeats"):
+        write(shared_generator, Parameters(), schema={"type": "object", "properties": {"x": schema}})
+    write(shared_generator, Parameters(), 2)
+    assert shared_generator.pid == pid
+
+
+def test_a_schema_of_a_form_with_ordinary_limits_is_followed(shared_generator: Generator) -> None:
+    form = {"type": "object", "properties": {"code": {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{4}$"}}, "required": ["code"]}
+    text, _ = write(shared_generator, Parameters(), 60, form)
+    assert re.fullmatch(r"[A-Z]{2}-[0-9]{4}", json.loads(text)["code"])
+
+
+def test_calls_with_many_texts_and_deep_ones_cost_no_more_than_a_sentence(shared_generator: Generator) -> None:
+    many = Call("1", "find", json.dumps([f"<{number}>" for number in range(150_000)]))
+    deep = Call("1", "find", '{"a":' * 900 + "1" + "}" * 900)
+    for call in (many, deep):
+        messages = [*ASK, Message("assistant", "", (call,)), Message("user", "And?")]
+        with suppress(ModelUnable, PromptTooLong):
+            list(shared_generator.generate(messages, max_tokens=2, cancel=threading.Event()))
+    assert write(shared_generator, Parameters(), 2)[1].completion_tokens == 2
