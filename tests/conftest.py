@@ -30,6 +30,16 @@ def signing_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(autouse=True)
+def environment_as_it_was() -> Iterator[None]:
+    """A command run in this process sets variables (HF_HUB_OFFLINE and others) that the next test must not find."""
+    before = dict(os.environ)
+    yield
+    if os.environ != before:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def bundle_root() -> Path:
     root = ROOT / "dist" / "starter"
