@@ -2,7 +2,7 @@
 
 Each says less than one would wish, so each result carries its method and its uncertainty:
 - counters: the processor alone (no screen, no disk), shared out by processor time among all that ran meanwhile;
-- battery: the whole machine while it runs on it, what others do and the screen included;
+- battery: the whole machine while it runs on it, the screen included, shared out in the same way;
 - processor time: seconds of one core × watts of a core. 15 W processors of laptops have 2 to 4 cores, 4 to 7.5 W each; the default of Green
   Algorithms for a processor that it doesn't know is 12 W a core (Lannelongue et al., Advanced Science 2021). So 8 W, half of it either way.
 """
@@ -61,7 +61,7 @@ class Meter:
             case method if method == COUNTERS:
                 return "Measured by the processor's own counters: the processor alone, shared out by processor time. About a fifth more or less."
             case method if method == BATTERY:
-                return "Measured by the battery: the whole machine, screen and other programs included. About a third more or less."
+                return "Measured by the battery: the whole machine with its screen, shared out by processor time. About a third more or less."
         why = "This machine's energy counters may only be read by its administrator" if self._rapl.found else "This machine tells no energy"
         return f"{why}, so it is estimated: processor time × {WATTS_OF_A_CORE:g} W a core. It may be half as much, or half more."
 
@@ -96,20 +96,23 @@ class Period:
         seconds = time.monotonic() - self.began
         if used <= 0 or seconds <= 0:
             return None
-        found = self._by_counters(used) or self._by_battery(seconds) or (used * WATTS_OF_A_CORE, ESTIMATE)
+        found = self._by_counters(used) or self._by_battery(seconds, used) or (used * WATTS_OF_A_CORE, ESTIMATE)
         return Energy(round(found[0], 3), found[1], _UNCERTAIN[found[1]], round(seconds, 3))
 
     def _by_counters(self, used: float) -> tuple[float, str] | None:
-        taken, busy = self.meter.joules(self.counters), self.meter.busy_seconds()
-        if not taken or taken < 0 or busy is None or self.busy is None:
-            return None
-        every = max(busy - self.busy, used)
-        return taken * min(1.0, used / every), COUNTERS
+        taken, share = self.meter.joules(self.counters), self._share(used)
+        return (taken * share, COUNTERS) if taken and taken > 0 and share is not None else None
 
-    def _by_battery(self, seconds: float) -> tuple[float, str] | None:
+    def _share(self, used: float) -> float | None:
+        """Ours of what all programs used meanwhile: two answers at the same time are not both the whole. None where the system doesn't say."""
+        busy = self.meter.busy_seconds()
+        return None if busy is None or self.busy is None else min(1.0, used / max(busy - self.busy, used))
+
+    def _by_battery(self, seconds: float, used: float) -> tuple[float, str] | None:
         if seconds < _LEAST_SECONDS or not (self.battery and self.battery.discharging and self.battery.watts):
             return None
         last = self.meter.look()
         if not (last and last.discharging and last.watts):
             return None
-        return (self.battery.watts + last.watts) / 2 * seconds, BATTERY
+        share = self._share(used)
+        return (self.battery.watts + last.watts) / 2 * seconds * (1.0 if share is None else share), BATTERY

@@ -73,3 +73,13 @@ def test_two_ways_of_knowing_are_named_both() -> None:
     first, second = Energy(10.0, COUNTERS, 0.2, 1.0), Energy(30.0, ESTIMATE, 0.5, 2.0)
     assert both(None, first) == both(first, None) == first
     assert both(first, second) == Energy(40.0, f"{COUNTERS}; {ESTIMATE}", pytest.approx(0.425), 3.0)
+
+
+def test_two_answers_at_the_same_time_are_not_both_the_whole_battery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = proc_stat(tmp_path / "stat", 1000)
+    meter = Meter(Rapl(tmp_path), lambda: Battery(80, True, 10.0, 30.0), stat)
+    periods, now = (meter.begin(), meter.begin()), time.monotonic()
+    proc_stat(stat, 1400)  # 4 s of all cores, 2 for each
+    monkeypatch.setattr(time, "monotonic", lambda: now + 12.0)
+    found = [period.end(2.0) for period in periods]
+    assert sum(energy.joules for energy in found if energy) == pytest.approx(120.0, rel=0.01)
