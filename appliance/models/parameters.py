@@ -200,8 +200,13 @@ def _checked(known: Range, value: Any) -> float | int | str:
     # Not a number is outside every range, and so is infinity.
     if not right or isinstance(value, bool) or not known.least <= value <= known.most:
         what = "a whole number" if known.kind is int else "a number"
-        raise BadParameter(name=known.name, value=repr(value)[:40], allowed=f"it must be {what} from {known.least:g} to {known.most:g}")
+        raise BadParameter(name=known.name, value=repr(value)[:40], allowed=f"it must be {what} from {_shown(known.least)} to {_shown(known.most)}")
     return known.kind(value)
+
+
+def _shown(number: float) -> str:
+    """1048576, not 1.04858e+06."""
+    return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 @dataclass(frozen=True, slots=True)

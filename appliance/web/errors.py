@@ -72,4 +72,5 @@ def _without_paths(error: HaversackError, settings: Settings) -> str:
         for noun in ("library", "bundle", "pack"):
             sentence = sentence.replace(f"{noun} at {place}", noun).replace(f"{noun} {place}", noun)
         sentence = sentence.replace(f"at {place}", "where it was").replace(place, f"the {named[place]}")
-    return sentence[:1].upper() + sentence[1:]
+    # A sentence that began with the path begins with "the library" now; one that begins with a field's name keeps it as it is.
+    return sentence[:1].upper() + sentence[1:] if sentence.startswith("the ") else sentence
