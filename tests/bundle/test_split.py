@@ -12,6 +12,7 @@ import pytest
 from appliance.durable import sha256_of
 from appliance.manifest import Manifest
 from appliance.models.engine import Engine
+from appliance.models.parameters import Sampling
 from appliance.models.template import Part
 from bundle.errors import FileTooLarge
 from bundle.split import FAT32_LIMIT, split_gguf
@@ -34,7 +35,7 @@ def parts(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
 def greedy(file: Path) -> list[bytes]:
     engine = Engine(file, context=256, threads=2, cores=2)
     engine.read(engine.tokens([Part("The capital of France is", trusted=False)]), lambda done, of: None)
-    return list(islice(engine.write(temperature=0.0, seed=1), 24))
+    return list(islice(engine.write(engine.sampler(Sampling())), 24))
 
 
 def small_gguf(path: Path, rows: int = 64) -> Path:

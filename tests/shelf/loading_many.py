@@ -19,7 +19,7 @@ def load(file: Path) -> int:
     try:
         engine = Engine(file, 128, 1, 1)
         engine.read(list(range(60, 72)), lambda done, total: None)
-        for _, _ in zip(range(2), engine.write(Sampling()), strict=False):
+        for _, _ in zip(range(2), engine.write(engine.sampler(Sampling())), strict=False):
             pass
     except EngineFailed:
         return REFUSED
