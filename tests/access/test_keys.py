@@ -60,7 +60,9 @@ def test_a_removed_key_lets_nobody_in_from_the_next_question_on(kept: Keys, home
         kept.remove("one")
 
 
-@pytest.mark.parametrize("name", ["", "  ", "-x", "a/b", "a\nb", "a\u202eb", "x" * 65, "page", "Guest 10.0.0.1", "any program", "<b>"])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "-x", "a/b", "a\nb", "a\u202eb", "x" * 65, "page", "Guest 10.0.0.1", "any program", "probe", "Command line", "<b>"]
+)
 def test_a_name_that_would_mislead_is_refused(kept: Keys, name: str) -> None:
     with pytest.raises(BadParameter, match="A key's name can't be"):
         kept.add(name)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -321,3 +323,16 @@ def test_a_rogue_that_cut_off_ten_answers_leaves_the_broker_alive(rogue: Misbeha
     rogue.as_engine(stream(event("Paris.", "stop"), "data: [DONE]\n\n"))
     assert written(RemoteWriter(made))[0] == "Paris."
     assert made.pid == pid
+
+
+def test_a_broker_that_dies_in_the_middle_of_a_line_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = tmp_path / "broker"
+    broker.write_text("""#!/bin/sh\nprintf '{"is": "ready", "id": 0, "unkn'\n""", encoding="utf-8")
+    broker.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broker))
+    link = Link("http://127.0.0.1:9/v1", "", environment={})
+    try:
+        with pytest.raises(BaseCampFailed, match="has ended"):
+            RemoteWriter(link).start()
+    finally:
+        link.close()

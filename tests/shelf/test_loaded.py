@@ -396,3 +396,30 @@ def test_a_loaded_model_is_measured_when_nobody_asks_and_kept(loaded: Loaded, sh
     assert not worker.is_alive()
     assert measured_here(shelf, STARTER, 2)
     assert not measured_here(shelf, STARTER, 1)
+
+
+def test_a_stick_that_is_pulled_out_while_files_are_compared_costs_one_question(shelf: ModelShelf) -> None:
+    reads = iter([OSError(5, "Input/output error")])
+
+    def verify(model: object) -> None:
+        for error in reads:
+            raise error
+
+    with closing(Loaded(shelf, 2, verify)) as loaded:
+        with pytest.raises(ModelAltered, match="can't be read"):
+            ask(loaded.generator())
+        assert end(ask(loaded.generator())).completion_tokens > 0
+
+
+def test_the_only_model_there_is_gets_no_context_that_does_not_fit(shelf: ModelShelf) -> None:
+    small = Memory(300_000_000, 100_000_000)
+    with closing(Loaded(shelf, 2, memory=lambda: small)) as loaded:
+        assert len(shelf.all()) == 1
+        assert loaded.generator().settings.context == 2048
+        with pytest.raises(ModelTooLarge):
+            loaded.generator(parameters=Parameters(context=8192))
+
+
+def test_no_more_threads_are_used_than_there_are_processors(shelf: ModelShelf) -> None:
+    with closing(Loaded(shelf, 2)) as loaded:
+        assert loaded.generator(parameters=Parameters(threads=512)).threads == max(2, os.cpu_count() or 1)

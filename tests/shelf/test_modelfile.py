@@ -152,6 +152,8 @@ def test_from_can_name_a_model_of_the_shelf_whose_file_is_not_kept_twice(tmp_pat
     [
         ("SYSTEM hi", "it has no FROM"),
         ("FROM llama3.2", "its FROM says 'llama3.2', which is neither a file here nor a model of the shelf"),
+        ("FROM \\\\host\\share\\m.gguf", "its FROM names another machine"),
+        ("FROM //host/share/m.gguf", "its FROM names another machine"),
         ("FROM ./damaged.gguf", "damaged.gguf can't be added: it is no GGUF file"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from tests.web.calling import PORT, Caller
 @pytest.fixture(scope="session")
 def appliance(bundle_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     settings = Settings(home=tmp_path_factory.mktemp("web") / "home", bundle=bundle_root, port=PORT)
+    # Imported here, or the index would import it in its own thread: CPython 3.11 can't make syntax trees in two threads at once, and Chroma's
+    # import makes some while a test of this process makes others ("AST constructor recursion depth mismatch").
+    importlib.import_module("chromadb")
     # A test process can't be sealed: what is shut stays shut for all tests after it.
     opened = open_appliance(settings, write=True, purpose="serve", seal=Seal.without_counting(), serving=True)
     yield opened
