@@ -25,7 +25,7 @@ from appliance.basecamp.link import Link
 from appliance.config import Settings
 from appliance.energy.account import Account
 from appliance.energy.meter import Meter
-from appliance.energy.saver import Candidate, Plan, Saver
+from appliance.energy.saver import Candidate, Saver
 from appliance.errors import BundleError, HaversackError, ModelError
 from appliance.ingest.jobs import Jobs
 from appliance.ingest.pipeline import Ingest
@@ -39,6 +39,7 @@ from appliance.library.vectors import ExactVectors, Vectors
 from appliance.library.vectors_remote import RemoteVectors
 from appliance.machine.judge import Report, examine
 from appliance.manifest import Manifest, Model, read_manifest
+from appliance.models.choice import Choice
 from appliance.models.embeds import Embeds
 from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.models.writes import Writes
@@ -147,7 +148,7 @@ class Appliance:
         assert model is not None, "only rewriting is done without a model"
         return model
 
-    def plan(self, collection_id: int, conversation_id: int | None = None, model: str = "", parameters: Parameters = NOTHING_TOLD) -> Plan:
+    def choose(self, collection_id: int, conversation_id: int | None = None, model: str = "", parameters: Parameters = NOTHING_TOLD) -> Choice:
         """What a question is answered with: what it asks for, the conversation's and the collection's preferences, the saver's.
 
         Raises NoSuchModel where the question asks for one that is not there.

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 
 from appliance.answer import prompt as prompts
 from appliance.answer.answers import Enough
-from appliance.answer.pipeline import Asked, Asker, ChoosesModel
+from appliance.answer.pipeline import Asked, Asker
 from appliance.answer.preferred import in_words
 from appliance.documents import Answer, AnswerEvent, EvidenceReady, Finished, Queued, QuotesReady
 from appliance.errors import BadRequest, HaversackError
 from appliance.library.comparisons import Comparison, Contender, Figures, Result
 from appliance.library.writing import now
+from appliance.models.choice import Choice
 from appliance.models.parameters import Parameters, checked
 from appliance.models.protocol import Waiting
+from appliance.models.writes import ChoosesModel
 
 FEWEST, MOST = 2, 6
 """Contenders of one comparison: more than six columns are a table, and `haversack compare --questions` makes one."""
@@ -102,7 +104,7 @@ class Contest:
         asked = self._asker.find(question, collection[0], documents=documents, passages=self._passages())
         yield asked.ready
         # The quotes lead every answer: they are the same for all, and come before any model is loaded.
-        opening = next(iter(self._asker.answer(asked, cancel=cancel, client=self._client)))
+        opening = next(iter(self._asker.answer(asked, cancel=cancel)))
         if isinstance(opening, QuotesReady):
             yield opening
         ends: list[_End] = []
@@ -167,13 +169,14 @@ class Contest:
         """What one contender says; its last event is Finished or Failed, and behind it comes its end."""
         one = self.contenders[index]
         parameters = checked(one.parameters)
+        choice = Choice(one.model, parameters, client=self._client)
         answer: Answer | None = None
         beginning, failure = 0, STOPPED
         try:
             if asked.found.relevant and not stop.is_set():
                 beginning = yield from self._load(index, one.model, parameters, stop)
             if not stop.is_set():
-                for event in self._asker.answer(asked, cancel=stop, model=one.model, parameters=parameters, client=self._client):
+                for event in self._asker.answer(asked, cancel=stop, choice=choice):
                     if isinstance(event, Finished):
                         answer = event.answer
                     elif not isinstance(event, QuotesReady):  # told once for all

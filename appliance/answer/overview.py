@@ -22,9 +22,9 @@ from appliance.documents import AnswerEvent, Document, Evidence, EvidenceReady, 
 from appliance.errors import ModelError
 from appliance.library.reading import Reader
 from appliance.models.catalogue import GeneratorSettings
+from appliance.models.choice import UNLESS_TOLD, Choice
 from appliance.models.generator import Done, Piece, Waiting
-from appliance.models.parameters import NOTHING_TOLD, Parameters
-from appliance.models.writes import Writes
+from appliance.models.writes import ChoosesModel, Writes
 
 LEAST_PARAMETERS = 1e9
 """A model below this is not asked to summarise: SmolLM2-135M mixes up what it read."""
@@ -52,19 +52,11 @@ def can_summarise(settings: GeneratorSettings) -> bool:
 class Overview:
     """Makes one summary. `cancel` ends it between two sections, or inside one that the model is writing."""
 
-    def __init__(
-        self,
-        library: Reader,
-        generator: Callable[[], Writes] | None,
-        cancel: threading.Event,
-        parameters: Parameters = NOTHING_TOLD,
-        client: str = "page",
-    ) -> None:
+    def __init__(self, library: Reader, model: ChoosesModel, cancel: threading.Event, choice: Choice = UNLESS_TOLD) -> None:
         self._library = library
-        self._generator = generator
+        self._model = model
         self._cancel = cancel
-        self._parameters = parameters
-        self._client = client
+        self._choice = choice
 
     def of(self, documents: Sequence[Document], question: str) -> Iterator[AnswerEvent]:
         """One document section by section, several document by document. The last event is Finished."""
@@ -121,15 +113,15 @@ class Overview:
     def _writer(self) -> Writes | None:
         """The model, where there is one that is good enough and fits into the memory."""
         try:
-            generator = self._generator() if self._generator else None
+            writer = self._model(self._choice.model, purpose="summarising", parameters=self._choice.parameters) if self._choice.write else None
         except ModelError:
             return None
-        return generator if generator and can_summarise(generator.settings) else None
+        return writer if writer and can_summarise(writer.settings) else None
 
     def _write(self, draft: Draft, parts: Sequence[Part], citations: Citations, generator: Writes) -> Iterator[AnswerEvent]:
         """Under each section's heading, what the model makes of it, checked like any answer."""
         draft.model = generator.name
-        draft.parameters = self._parameters.told()
+        draft.parameters = self._choice.parameters.told()
         prose = Prose(citations, [])
         began = time.perf_counter()
         try:
@@ -148,14 +140,19 @@ class Overview:
     def _write_part(self, draft: Draft, generator: Writes, part: Part, prose: Prose) -> Iterator[AnswerEvent]:
         evidence = [evidence_of(chunk) for chunk in part.section.chunks]
         prose.rests_on(every_sentence(evidence))
-        told = self._parameters.over(generator.own)
+        told = self._choice.parameters.over(generator.own)
         settings = prompts.told(generator.settings, told)
         prompt = prompts.build(prompts.SUMMARISE, evidence, part.quotes, settings, generator.prompt_tokens, told.system or "")
         if prompt is None:
             return
         enough = Enough(self._cancel)
         for event in generator.generate(
-            prompt.messages, max_tokens=prompt.max_tokens, cancel=enough, stop=prompt.stop, parameters=self._parameters, client=self._client
+            prompt.messages,
+            max_tokens=prompt.max_tokens,
+            cancel=enough,
+            stop=prompt.stop,
+            parameters=self._choice.parameters,
+            client=self._choice.client,
         ):
             match event:
                 case Waiting(ahead=ahead):

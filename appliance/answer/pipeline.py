@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from appliance.answer import prompt as prompts
 from appliance.answer.answers import Draft, Enough, refusal
@@ -21,10 +20,10 @@ from appliance.answer.summary import asked_document, is_request, named_document
 from appliance.documents import AnswerEvent, Document, Evidence, EvidenceReady, Finished, Progress, Queued, QuotesReady, Turn
 from appliance.errors import BaseCampFailed, ModelError
 from appliance.library.reading import Reader
+from appliance.models.choice import UNLESS_TOLD, Choice
 from appliance.models.embeds import Embeds
 from appliance.models.generator import Done, Piece, Reading, Waiting
-from appliance.models.parameters import NOTHING_TOLD, Parameters
-from appliance.models.writes import Writes
+from appliance.models.writes import ChoosesModel, Writes
 
 Completes = Callable[[str, Sequence[Turn]], str]
 """(question, conversation so far) → the question as it can be searched for."""
@@ -53,12 +52,6 @@ class Asked:
     @property
     def ready(self) -> EvidenceReady:
         return EvidenceReady(self.found.evidence, self.searched_for, not self.found.relevant, self.retrieve)
-
-
-class ChoosesModel(Protocol):
-    """Which language model writes, loaded or ready to be: the shelf's `Loaded.generator`."""
-
-    def __call__(self, name: str = "", *, purpose: str = "answering", parameters: Parameters = NOTHING_TOLD) -> Writes: ...
 
 
 class Asker:
@@ -101,23 +94,19 @@ class Asker:
         documents: Collection[int] | None = None,
         history: Sequence[Turn] = (),
         cancel: threading.Event,
-        model: str = "",
-        parameters: Parameters = NOTHING_TOLD,
-        write: bool = True,
-        client: str = "page",
+        choice: Choice = UNLESS_TOLD,
     ) -> Iterator[AnswerEvent]:
         """Answer `question` from the collection, or from those of its `documents`. The last event is always Finished.
 
-        `model` is one of the shelf, the one chosen for answering where it is empty; without `write`, only the quotes are shown.
         Raises BadRequest, TextTooLong, EmbedderFailed, BundleError, NoSuchModel; a failing language model leaves the quotes and a note.
         """
         whole = self._whole(checked_question(question), collection_id, documents)
         if whole is not None:
-            yield from self._overview(cancel, model, parameters, write, client).of(whole, checked_question(question))
+            yield from self._overview(cancel, choice).of(whole, checked_question(question))
             return
-        asked = self.find(question, collection_id, documents=documents, history=history, passages=parameters.evidence or 0)
+        asked = self.find(question, collection_id, documents=documents, history=history, passages=choice.parameters.evidence or 0)
         yield asked.ready
-        yield from self.answer(asked, cancel=cancel, model=model, parameters=parameters, write=write, client=client)
+        yield from self.answer(asked, cancel=cancel, choice=choice)
 
     def find(
         self, question: str, collection_id: int, *, documents: Collection[int] | None = None, history: Sequence[Turn] = (), passages: int = 0
@@ -134,15 +123,12 @@ class Asker:
         asked: Asked,
         *,
         cancel: threading.Event,
-        model: str = "",
-        parameters: Parameters = NOTHING_TOLD,
-        write: bool = True,
-        client: str = "page",
+        choice: Choice = UNLESS_TOLD,
     ) -> Iterator[AnswerEvent]:
         """What one model makes of the evidence: QuotesReady first, Finished at the end. Raises NoSuchModel, BundleError."""
         # Counted from the search on, so that the second model to answer has not waited for the first.
         started = time.perf_counter() - asked.retrieve / 1000
-        draft = Draft(asked.question, asked.searched_for, asked.found.evidence, started, asked.retrieve, parameters=parameters.told())
+        draft = Draft(asked.question, asked.searched_for, asked.found.evidence, started, asked.retrieve, parameters=choice.parameters.told())
         if not asked.found.relevant:
             yield Finished(refusal(draft, chosen=asked.chosen))
             return
@@ -150,17 +136,17 @@ class Asker:
         citations = Citations(choose(ranked))
         yield QuotesReady(citations.all)
         prose = Prose(citations, every_sentence(draft.evidence))
-        if not write:
+        if not choice.write:
             yield Finished(draft.answer(citations, prose))
             return
         try:
             try:
-                yield from self._write(draft, ranked, prose, cancel, model, parameters, client)
+                yield from self._write(draft, ranked, prose, cancel, choice)
             except BaseCampFailed:
                 if draft.begun:
                     raise
                 # Nothing of its words was shown: the model on this machine answers instead, and says so.
-                yield from self._write(draft, ranked, prose, cancel, model, parameters, client)
+                yield from self._write(draft, ranked, prose, cancel, choice)
         except ModelError as error:
             draft.note = str(error)
         yield from prose.finish()
@@ -171,33 +157,24 @@ class Asker:
         document_id: int,
         *,
         cancel: threading.Event,
-        model: str = "",
-        parameters: Parameters = NOTHING_TOLD,
-        write: bool = True,
-        client: str = "page",
+        choice: Choice = UNLESS_TOLD,
     ) -> Iterator[AnswerEvent]:
         """What a document says, section by section, with citations. Raises NoSuchDocument."""
         document = self._library.document(document_id)
-        yield from self._overview(cancel, model, parameters, write, client).of([document], f"Summarise {document.name}")
+        yield from self._overview(cancel, choice).of([document], f"Summarise {document.name}")
 
     def overview(
         self,
         collection_id: int,
         *,
         cancel: threading.Event,
-        model: str = "",
-        parameters: Parameters = NOTHING_TOLD,
-        write: bool = True,
-        client: str = "page",
+        choice: Choice = UNLESS_TOLD,
     ) -> Iterator[AnswerEvent]:
         """What is in a collection, document by document, with citations."""
-        yield from self._overview(cancel, model, parameters, write, client).of(self._library.documents(collection_id), "What is in here?")
+        yield from self._overview(cancel, choice).of(self._library.documents(collection_id), "What is in here?")
 
-    def _overview(self, cancel: threading.Event, model: str, parameters: Parameters, write: bool, client: str) -> Overview:
-        def choose() -> Writes:
-            return self._model(model, purpose="summarising", parameters=parameters)
-
-        return Overview(self._library, choose if write else None, cancel, parameters, client)
+    def _overview(self, cancel: threading.Event, choice: Choice) -> Overview:
+        return Overview(self._library, self._model, cancel, choice)
 
     def _whole(self, question: str, collection_id: int, documents: Collection[int] | None) -> list[Document] | None:
         """The documents to summarise where the question asks for the whole rather than for something in it, else None."""
@@ -206,28 +183,26 @@ class Asker:
         name = asked_document(question)
         return None if name is None else named_document(name, self._library.documents(collection_id))
 
-    def _write(
-        self, draft: Draft, ranked: Sequence[Quote], prose: Prose, cancel: threading.Event, model: str, parameters: Parameters, client: str
-    ) -> Iterator[AnswerEvent]:
+    def _write(self, draft: Draft, ranked: Sequence[Quote], prose: Prose, cancel: threading.Event, choice: Choice) -> Iterator[AnswerEvent]:
         """The prompt for the model that is there now, and its prose. Raises ModelError."""
-        generator = self._model(model, parameters=parameters)
+        generator = self._model(choice.model, parameters=choice.parameters)
         draft.model, draft.note = generator.name, generator.note
-        told = parameters.over(generator.own)
+        told = choice.parameters.over(generator.own)
         settings = prompts.told(generator.settings, told)
         prompt = prompts.build(draft.searched_for, draft.evidence, ranked, settings, generator.prompt_tokens, told.system or "")
         if prompt is None:
             draft.note = "The question leaves this model no room for evidence: only the quotes are shown."
             return
         prose.most = prompt.sentences
-        yield from self._stream(draft, generator, prompt, prose, cancel, parameters, client)
+        yield from self._stream(draft, generator, prompt, prose, cancel, choice)
 
     def _stream(
-        self, draft: Draft, generator: Writes, prompt: Prompt, prose: Prose, cancel: threading.Event, parameters: Parameters, client: str
+        self, draft: Draft, generator: Writes, prompt: Prompt, prose: Prose, cancel: threading.Event, choice: Choice
     ) -> Iterator[AnswerEvent]:
         """The model's prose, streamed and checked; whatever happens to the model, the answer with its quotes is finished."""
         enough = Enough(cancel)
         events = generator.generate(
-            prompt.messages, max_tokens=prompt.max_tokens, cancel=enough, stop=prompt.stop, parameters=parameters, client=client
+            prompt.messages, max_tokens=prompt.max_tokens, cancel=enough, stop=prompt.stop, parameters=choice.parameters, client=choice.client
         )
         for event in events:
             match event:

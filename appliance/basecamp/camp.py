@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from appliance.basecamp.link import Link
 from appliance.basecamp.writer import RemoteWriter
 from appliance.errors import BaseCampFailed
 from appliance.models.parameters import NOTHING_TOLD, Parameters
-from appliance.models.writes import Writes
+from appliance.models.writes import ChoosesModel, Writes
 
 NAME = "basecamp"
 """By which it is chosen where models have names; no model of the shelf is asked under it."""
-
-
-class ChoosesModel(Protocol):
-    """The shelf's `Loaded.generator`. What it gives is one question's own: its `note` can be set."""
-
-    def __call__(self, name: str = "", *, purpose: str = "answering", parameters: Parameters = NOTHING_TOLD) -> Writes: ...
 
 
 class Camp:

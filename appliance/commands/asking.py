@@ -14,8 +14,8 @@ from typing import Any
 from appliance.commands.choosing import told
 from appliance.config import Settings
 from appliance.documents import Answer, Citation, Delta, EvidenceReady, Finished, Progress, Queued, QuotesReady, SentenceChecked
-from appliance.energy.saver import Plan
 from appliance.errors import BadRequest, NoSuchDocument, NoSuchPath
+from appliance.models.choice import Choice
 from appliance.offline.seal import Seal
 from appliance.runtime import Appliance, open_appliance, open_link
 
@@ -24,9 +24,9 @@ def ask(settings: Settings, given: argparse.Namespace) -> int:
     parameters = told(given)
     appliance, collection_id, documents = open_for_asking(settings, given)
     try:
-        plan = appliance.plan(collection_id, model=given.model or "", parameters=parameters)
+        choice = appliance.choose(collection_id, model=given.model or "", parameters=parameters)
         for question in questions(given):
-            answer = _answer(appliance, plan, question, collection_id, documents, quiet=given.json or bool(given.questions))
+            answer = _answer(appliance, choice, question, collection_id, documents, quiet=given.json or bool(given.questions))
             if given.json or given.questions:
                 print(json.dumps(answer_as_json(answer), ensure_ascii=False), flush=True)
             else:
@@ -137,12 +137,10 @@ def _question(line: str, name: str, number: int) -> str:
     return question
 
 
-def _answer(appliance: Appliance, plan: Plan, question: str, collection_id: int, documents: tuple[int, ...] | None, *, quiet: bool) -> Answer:
+def _answer(appliance: Appliance, choice: Choice, question: str, collection_id: int, documents: tuple[int, ...] | None, *, quiet: bool) -> Answer:
     """Run the pipeline; unless quiet, print quotes and prose to stdout as they come, and messages to stderr."""
     cancel = threading.Event()
-    events = appliance.asker.ask(
-        question, collection_id, documents=documents, cancel=cancel, model=plan.model, parameters=plan.parameters, write=plan.write
-    )
+    events = appliance.asker.ask(question, collection_id, documents=documents, cancel=cancel, choice=choice)
     for event in events:
         match event:
             case Finished(answer=answer):

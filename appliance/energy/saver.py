@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from appliance.durable import storage_error, writing_durably
 from appliance.errors import BadRequest
+from appliance.models.choice import Choice
 from appliance.models.parameters import Parameters
 
 Level = Literal["off", "threads", "model", "quotes"]
@@ -25,15 +26,6 @@ class Candidate:
     name: str
     title: str
     size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a question is answered with: `write` is False where only the quotes are shown."""
-
-    model: str
-    parameters: Parameters
-    write: bool = True
 
 
 class Saver:
@@ -61,16 +53,16 @@ class Saver:
         except OSError as error:
             raise storage_error(error, self._path) from error
 
-    def plan(self, model: str, parameters: Parameters, asked: str, shelf: Sequence[Candidate]) -> Plan:
+    def plan(self, model: str, parameters: Parameters, asked: str, shelf: Sequence[Candidate]) -> Choice:
         """What holds for a question. What it asks for itself (`asked`: its own model's name, or "") is never overruled."""
         level = self.level
         if level == "off":
-            return Plan(model, parameters)
+            return Choice(model, parameters)
         if parameters.threads is None:
             parameters = replace(parameters, threads=self.threads)
         if level in ("model", "quotes") and not asked and shelf:
             model = min(shelf, key=lambda one: one.size).name
-        return Plan(model, parameters, write=level != "quotes" or bool(asked))
+        return Choice(model, parameters, write=level != "quotes" or bool(asked))
 
     @property
     def threads(self) -> int:

@@ -66,3 +66,9 @@ class Writes(Protocol):
     ) -> Iterator[GeneratorEvent]: ...
 
     def close(self) -> None: ...
+
+
+class ChoosesModel(Protocol):
+    """Which language model writes, loaded or ready to be: the shelf's `Loaded.generator`, or a base camp before it."""
+
+    def __call__(self, name: str = "", *, purpose: str = "answering", parameters: Parameters = NOTHING_TOLD) -> Writes: ...

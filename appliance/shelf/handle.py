@@ -122,7 +122,7 @@ class Handle:
                 max_tokens=max_tokens,
                 cancel=cancel,
                 stop=stop,
-                parameters=parameters.over(self.own),
+                parameters=parameters,
                 schema=schema,
                 tools=tools,
                 client=client,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, g, request
 
 from appliance.answer.prompt import checked_question
 from appliance.documents import Answer
-from appliance.energy.saver import Plan
 from appliance.errors import BadRequest
 from appliance.library.conversations import Conversation
+from appliance.models.choice import Choice
 from appliance.models.parameters import checked
 from appliance.runtime import Appliance
 from appliance.web.answering import Answering, Events
@@ -32,7 +33,7 @@ def routes(appliance: Appliance, answering: Answering) -> Blueprint:
         question = checked_question(text(data, "question"))  # here too: a stream that has begun can't have a status any more
         documents, conversation = ids(data, "documents"), _conversation(data, collection_id)
         history = conversations.turns(conversation) if conversation else ()
-        plan, client = _plan(data, collection_id, conversation), g.client  # read here: the work is done in another thread
+        choice = _choice(data, collection_id, conversation)
         return _stream(
             lambda cancel: appliance.asker.ask(
                 question,
@@ -40,10 +41,7 @@ def routes(appliance: Appliance, answering: Answering) -> Blueprint:
                 documents=documents,
                 history=history,
                 cancel=cancel,
-                model=plan.model,
-                parameters=plan.parameters,
-                write=plan.write,
-                client=client,
+                choice=choice,
             ),
             collection_id,
             conversation,
@@ -54,11 +52,9 @@ def routes(appliance: Appliance, answering: Answering) -> Blueprint:
         find(appliance, collection_id)
         data = body()
         conversation = _conversation(data, collection_id)
-        plan, client = _plan(data, collection_id, conversation), g.client
+        choice = _choice(data, collection_id, conversation)
         return _stream(
-            lambda cancel: appliance.asker.overview(
-                collection_id, cancel=cancel, model=plan.model, parameters=plan.parameters, write=plan.write, client=client
-            ),
+            lambda cancel: appliance.asker.overview(collection_id, cancel=cancel, choice=choice),
             collection_id,
             conversation,
         )
@@ -68,11 +64,9 @@ def routes(appliance: Appliance, answering: Answering) -> Blueprint:
         document = appliance.library.document(document_id)
         data = body()
         conversation = _conversation(data, document.collection_id)
-        plan, client = _plan(data, document.collection_id, conversation), g.client
+        choice = _choice(data, document.collection_id, conversation)
         return _stream(
-            lambda cancel: appliance.asker.summarise(
-                document_id, cancel=cancel, model=plan.model, parameters=plan.parameters, write=plan.write, client=client
-            ),
+            lambda cancel: appliance.asker.summarise(document_id, cancel=cancel, choice=choice),
             document.collection_id,
             conversation,
         )
@@ -81,11 +75,12 @@ def routes(appliance: Appliance, answering: Answering) -> Blueprint:
     def stop(key: str) -> dict[str, Any]:
         return {"stopped": answering.stop(key)}
 
-    def _plan(data: dict[str, Any], collection_id: int, conversation: int | None) -> Plan:
+    def _choice(data: dict[str, Any], collection_id: int, conversation: int | None) -> Choice:
+        """Read before the stream: its work is done in another thread, where there is no request. Raises NoSuchModel, BadParameter, BadRequest."""
         model, told = text(data, "model", default=""), data.get("parameters") or {}
         if not isinstance(told, dict):
             raise BadRequest(detail='"parameters" must be an object.')
-        return appliance.plan(collection_id, conversation, model, checked(told))
+        return replace(appliance.choose(collection_id, conversation, model, checked(told)), client=g.client)
 
     def _conversation(data: dict[str, Any], collection_id: int) -> int | None:
         """The conversation to go on with, None for a new one. Raises NoSuchConversation, BadRequest."""

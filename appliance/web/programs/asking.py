@@ -10,6 +10,7 @@ from appliance.answer.citations import led_by_quotes
 from appliance.answer.prompt import checked_question
 from appliance.documents import Answer, AnswerEvent, Citation, Delta, Evidence, Finished, Progress, Queued, QuotesReady, Turn
 from appliance.errors import BadRequest
+from appliance.models.choice import Choice
 from appliance.models.parameters import LONGEST_SYSTEM, checked
 from appliance.models.stops import StopFilter
 from appliance.runtime import Appliance
@@ -37,9 +38,7 @@ def ask(appliance: Appliance, wanted: Wanted, cancel: threading.Event) -> Iterat
         wanted.named.collection.id,
         history=history,
         cancel=cancel,
-        model=wanted.named.model.name,
-        parameters=parameters,
-        client=wanted.client,
+        choice=Choice(wanted.named.model.name, parameters, client=wanted.client),
     )
     told = _Told(StopFilter(wanted.stop), cancel)
     for event in events:
