@@ -96,7 +96,7 @@ class Contest:
 
     def run(
         self, question: str, collection: tuple[int, str], *, cancel: threading.Event, documents: Collection[int] | None = None
-    ) -> Iterator[CompareEvent]:
+    ) -> Generator[CompareEvent, None, None]:
         """Answer `question` from a collection (its id and name). EvidenceReady first, QuotesReady where something was found, Compared at the end.
 
         After `cancel`, Compared comes soon, with what was written. Closing the iterator stops all. Raises BadRequest, TextTooLong, EmbedderFailed.

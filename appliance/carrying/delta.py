@@ -31,7 +31,7 @@ NOTE = "delta.json"
 _LISTS = frozenset({NOTE, MANIFEST, SIGNATURE})
 _LARGEST_LIST = 16 << 20
 _ENCRYPTED = 1
-# What zipfile, and whoever reads through it, raises on a file that was cut or altered.
+# What zipfile, and whoever reads through it, raises on a file that was cut or altered; NotImplementedError for a compression it doesn't know.
 _BROKEN = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, struct.error)
 
 

@@ -97,7 +97,7 @@ def windows_says(line: int, flag: int, percent: int) -> Battery | None:
 
 def _windows() -> Battery | None:
     status = _PowerStatus()
-    kernel = getattr(ctypes, "windll").kernel32  # noqa: B009  (only Windows has it)
+    kernel = ctypes.CDLL("kernel32")  # WinDLL's other calling convention is that of 32-bit systems, which nothing here runs on
     return windows_says(status.line, status.flag, status.percent) if kernel.GetSystemPowerStatus(ctypes.byref(status)) else None
 
 

@@ -22,6 +22,7 @@ class Archive:
     def __init__(self, path: Path) -> None:
         try:
             self._zip = zipfile.ZipFile(path)
+        # zipfile raises NotImplementedError for a compression that it doesn't know.
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
             raise FileUnreadable(detail=f"This file is damaged: its ZIP container can't be read ({error}).") from error
         self.names: set[str] = set()
@@ -60,6 +61,7 @@ class Archive:
             raise
         except KeyError as error:
             raise FileUnreadable(detail="This file is damaged: a part of it is missing.") from error
+        # zipfile raises NotImplementedError for a compression that it doesn't know.
         except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError) as error:
             raise FileUnreadable(detail=f"This file is damaged: a part of it can't be unpacked ({error}).") from error
         except Exception as error:  # zlib.error, lzma.LZMAError, and what else a codec raises

@@ -89,6 +89,7 @@ def _unpack(file: Path, staging: Path) -> None:
                 with bag.open(name) as entry, writing_durably(staging / name) as target:
                     if _copy(entry, target, int(size)) != sha256:
                         raise NotABackup(path=file, detail=f"{name} in it is damaged")
+    # zipfile raises NotImplementedError for a compression that it doesn't know.
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, EOFError, NotImplementedError, RuntimeError) as error:
         raise NotABackup(path=file, detail=error) from error
     except FileNotFoundError as error:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Collection as Group
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 from zlib import crc32
 
@@ -206,7 +207,7 @@ class RemoteVectors:
             with self._guard:
                 self._waiting.discard(collection_id)
             if collection_id and not self._closing.is_set():
-                self._attempt(lambda one=collection_id: self._bring_up(one))  # type: ignore[misc]
+                self._attempt(partial(self._bring_up, collection_id))
 
     def _attempt(self, work: Callable[[], None]) -> None:
         try:

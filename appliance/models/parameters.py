@@ -225,6 +225,6 @@ class Sampling:
 
 def sampling(parameters: Parameters, settings: GeneratorSettings) -> Sampling:
     """The parameters that are told over the model's own entry."""
-    own = Parameters(temperature=settings.temperature)
-    told = parameters.over(own).told()
-    return Sampling(**{one.name: told[one.name] for one in fields(Sampling) if one.name in told})  # type: ignore[arg-type]
+    told = parameters.over(Parameters(temperature=settings.temperature)).told()
+    drawing: dict[str, Any] = {one.name: told[one.name] for one in fields(Sampling) if one.name in told}
+    return Sampling(**drawing)

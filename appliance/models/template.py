@@ -49,7 +49,7 @@ class TemplateFailed(Exception):
 class _Generation(Extension):
     """`{% generation %}` marks what a model is trained to write (SmolLM3, LFM2.5); for who reads, it is nothing but its body."""
 
-    tags = {"generation"}  # noqa: RUF012 jinja declares it as the instance's
+    tags = {"generation"}  # noqa: RUF012  # jinja declares it as the instance's, and reads it on the class
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         next(parser.stream)

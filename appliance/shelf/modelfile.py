@@ -42,7 +42,6 @@ _NOT_TOLD = {"num_predict", "num_ctx", "num_thread", "seed"}
 _MARKS = re.compile(r"<\|?[^<>\s{}|]{1,40}\|?>|\[/?[A-Z_]{2,20}\]")
 _GO = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _INSTRUCTION = re.compile(r"\s*(?P<word>[^\s#]\S*)[ \t]*(?P<value>.*)")
-_WORD = re.compile(r"(\S*)\s*(.*)")
 _LICENCES = (
     (r"Apache License\s+Version 2\.0", "Apache-2.0"),
     (r"MIT License", "MIT"),
@@ -167,13 +166,18 @@ def _instructions(text: str, name: str) -> Iterable[tuple[int, str, str]]:
         word, value = found["word"].upper(), found["value"]
         first = ""
         if word in ("PARAMETER", "MESSAGE"):
-            first, value = _WORD.match(value).groups()  # type: ignore[union-attr]  # it matches everything
+            first, value = _first_word(value)
         while not _complete(value):
             if at == len(lines):
                 raise NotAModel(name=name, detail=f"line {number} opens a quotation that never ends")
             value += "\n" + lines[at]
             at += 1
         yield number, word, f"{first} {value}" if first else value
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    word, *rest = text.split(None, 1) or ("",)
+    return word, rest[0] if rest else ""
 
 
 def _complete(value: str) -> bool:

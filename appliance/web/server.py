@@ -120,7 +120,7 @@ class _Thrown:
     getbuf = getfile
 
 
-class _Parser(HTTPRequestParser):  # type: ignore[misc]
+class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
     """Decides by the headers how large a body is kept, before any of it is: any web page can send one here.
 
     The page's own uploads are as large as files are, and models as large as models are. Of all others as much is kept as programs may send
@@ -156,7 +156,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 def _server(
     app: App, listener: socket.socket, sockets: dict[int, Any], *, threads: int, connections: int, body: int, page: Page | None = None
 ) -> Any:
-    class Channel(HTTPChannel):  # type: ignore[misc]
+    class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         parser_class = staticmethod(partial(_Parser, page=page))
 
     server = create_server(

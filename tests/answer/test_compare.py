@@ -201,7 +201,7 @@ def test_leaving_stops_all(contest: Begin, asked_room: ReadingRoom) -> None:
     for event in events:
         if isinstance(event, Said):
             break
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "contender"]
 
 
