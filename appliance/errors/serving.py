@@ -6,7 +6,7 @@ from appliance.errors.base import HaversackError
 
 
 class PortTaken(HaversackError):
-    """Port {port} is in use by another program. Choose another with --port or HAVERSACK_PORT."""
+    """Port {port}, {whose}, is in use by another program. Choose another with --port or HAVERSACK_PORT."""
 
     status = 409
 

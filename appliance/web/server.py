@@ -46,7 +46,7 @@ _NO_BODY = 1 << 16
 
 def listen(settings: Settings) -> socket.socket:
     """The socket of the page, on loopback only. Raises PortTaken, BadSetting."""
-    return _listen(settings.host, settings.port)
+    return _listen(settings.host, settings.port, "the page's")
 
 
 def listen_for_guests(settings: Settings) -> socket.socket:
@@ -56,7 +56,7 @@ def listen_for_guests(settings: Settings) -> socket.socket:
     """
     if settings.port == 65535:
         raise BadSetting(name="port", value=settings.port, allowed="sharing needs the port after it too, so take one up to 65534")
-    return _listen("0.0.0.0", settings.port + 1)
+    return _listen("0.0.0.0", settings.port + 1, "for guests and so one more than the page's")
 
 
 def prepare(app: Flask, listener: socket.socket, guests: socket.socket | None = None) -> Callable[[], None]:
@@ -191,7 +191,7 @@ def _guests_door(app: Flask) -> App:
     return Turnstile(marked, asking, most=GUESTS, each=ONE_GUEST)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, whose: str) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         # On Linux this only skips the wait after a stop; two can't listen at once.
@@ -201,6 +201,6 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise PortTaken(port=port) from error
+            raise PortTaken(port=port, whose=whose) from error
         raise BadSetting(name="port", value=port, allowed="take one from 1024 to 65535 that is free") from error
     return listener

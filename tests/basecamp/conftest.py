@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -25,14 +24,10 @@ from appliance.manifest import Manifest
 from appliance.models.catalogue import generator_settings
 from tests.basecamp.misbehaving import Misbehaving
 from tests.library.making import Maker
+from tests.ports import free_port
 
 SHORT = Limits(connect=1.0, first=1.5, idle=1.0, whole=4.0, short=1.5)
 HERE = Path(__file__).resolve().parent
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as made:
-        return int(made.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import base64
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.clinic import NOTES, PAGES_WITH_A_SCAN, make_pdf
+from tests.ports import free_port
 
 COMMAND = [sys.executable, "-m", "appliance.cli"]
 _DROP = """([entries, on]) => {
@@ -93,9 +93,7 @@ def workshop(bundle_root: Path, second_gguf: Path, tmp_path_factory: pytest.Temp
 @contextmanager
 def serving(settings: dict[str, str], *flags: str) -> Iterator[str]:
     """`haversack serve` with those variables on a free port; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, **settings, "HAVERSACK_PORT": str(port)}
     with subprocess.Popen([*COMMAND, "serve", *flags], env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:

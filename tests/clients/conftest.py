@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.ports import free_port
 
 CLIENTS = ROOT / ".clients"
 PROGRAMS = Path(__file__).parent / "programs"
@@ -76,9 +76,7 @@ def server(home: Path) -> Iterator[Server]:
 
 @contextmanager
 def serving(home: Path, api: str, key: str) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = home.parent / f"serve-{api}.txt"
     with log.open("w") as errors:
         process = subprocess.Popen([*HAVERSACK, "serve", "--home", str(home), "--port", str(port), "--api", api], stdout=errors, stderr=errors)

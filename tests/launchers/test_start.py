@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import pytest
 
 from scripts.benchmark.client import Client
 from tests.launchers.starting import Stick, files_in, in_own_mounts, told, tools
+from tests.ports import free_port
 
 SHELLS = [shell for shell in (("dash",), ("bash",), ("busybox", "sh")) if shutil.which(shell[0])]
 CHECKERS = [program for program in ("sha256sum", "shasum", "openssl") if shutil.which(program)]
@@ -416,13 +416,6 @@ def test_without_a_trace_and_on_a_stick_that_cannot_be_written_the_library_goes_
     assert library.is_relative_to(stick.temporary)
     assert "what you put in is gone when Haversack stops" in done.stderr
     assert files_in(stick.temporary) == []
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.slow

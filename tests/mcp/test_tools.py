@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 import urllib.request
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.mcp.conftest import COMMAND, Program
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -112,9 +112,7 @@ def test_one_collection_alone_is_all_that_is_seen(mcp_home: Path) -> None:
 
 
 def test_beside_a_serving_page_it_reads_and_changes_nothing(mcp_home: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     page = subprocess.Popen([*COMMAND, "serve", "--home", str(mcp_home), "--port", str(port)], stderr=subprocess.DEVNULL)
     program = Program(mcp_home)
     try:

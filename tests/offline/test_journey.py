@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -14,17 +13,12 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 JOURNEY = [sys.executable, str(ROOT / "tests" / "offline" / "journey.py")]
 TRACER = ["strace", "-f", "-qq", "-e", "trace=network", "-o"]
 INET = re.compile(r"AF_INET6?\b")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def run(command: list[str], bundle: Path) -> Any:

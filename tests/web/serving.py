@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.ports import free_port
 
 COMMAND = [sys.executable, "-m", "appliance.cli", "serve"]
 
@@ -43,19 +44,6 @@ class Server:
         """Stop it as Ctrl+C does; what it had printed."""
         self.process.send_signal(signal.SIGINT)
         return self.process.communicate(timeout=30)[1]
-
-
-def free_port() -> int:
-    """One whose next is free too."""
-    while True:
-        with socket.socket() as one, socket.socket() as next_one:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            try:
-                next_one.bind(("0.0.0.0", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 @contextmanager

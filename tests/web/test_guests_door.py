@@ -16,7 +16,8 @@ import pytest
 
 from appliance.access.addresses import own_addresses
 from appliance.access.keys import Keys
-from tests.web.serving import COMMAND, free_port, serving
+from tests.ports import free_port
+from tests.web.serving import COMMAND, serving
 
 RIGHT = "snow on the pass"
 FORM = {"Content_Type": "application/x-www-form-urlencoded"}

@@ -22,6 +22,7 @@ from appliance.errors import BundleAltered, HaversackError, LibraryDamaged
 from appliance.machine.judge import Finding, Report
 from appliance.web.notice import create_notice
 from tests.machine.making import MACHINE
+from tests.ports import free_port
 from tests.web.calling import PORT
 
 COMMAND = [sys.executable, "-m", "appliance.cli", "serve"]
@@ -61,9 +62,7 @@ def test_there_is_nothing_else_and_not_for_everybody(tmp_path: Path) -> None:
 
 @contextmanager
 def serving(tmp_path: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {"HAVERSACK_HOME": str(tmp_path / "home"), "HAVERSACK_BUNDLE": str(tmp_path / "bundle"), "HAVERSACK_PORT": str(port), "DISPLAY": ""}
     environment = {**os.environ, **settings}
     with subprocess.Popen([*COMMAND, *flags], env=environment, stderr=subprocess.PIPE, text=True) as process:

@@ -22,6 +22,7 @@ from appliance.runtime import Appliance
 from appliance.web import server
 from appliance.web.answering import Answering
 from appliance.web.app import create_app
+from tests.ports import free_port
 from tests.web.calling import Caller
 
 
@@ -103,9 +104,7 @@ def slow(appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> Slow:
 @pytest.fixture
 def port(appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The real server on a port of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     made: list[Any] = []
     monkeypatch.setattr(server, "create_server", lambda *given, **options: made.append(create_server(*given, **options)) or made[-1])
     monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
@@ -184,13 +183,16 @@ def test_silence_is_filled_with_comments(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_port_in_use_is_said(appliance: Appliance, port: int) -> None:
-    with pytest.raises(PortTaken, match=str(port)):
-        server.listen(Settings(home=appliance.settings.home, bundle=appliance.settings.bundle, port=port))
+    def at(port: int) -> Settings:
+        return Settings(home=appliance.settings.home, bundle=appliance.settings.bundle, port=port)
+
+    with pytest.raises(PortTaken, match=f"^Port {port}, the page's, is in use"):
+        server.listen(at(port))
+    with socket.create_server(("0.0.0.0", port + 1)), pytest.raises(PortTaken, match=f"^Port {port + 1}, for guests and so one more than the page's"):
+        server.listen_for_guests(at(port))
 
 
 def test_only_loopback_is_listened_on(tmp_path: Any, bundle_root: Any) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        settings = Settings(home=tmp_path, bundle=bundle_root, port=free.getsockname()[1])
+    settings = Settings(home=tmp_path, bundle=bundle_root, port=free_port())
     with server.listen(settings) as listener:
         assert listener.getsockname() == ("127.0.0.1", settings.port)

@@ -21,6 +21,7 @@ from waitress.server import create_server
 from appliance.runtime import Appliance
 from appliance.web import server
 from appliance.web.app import create_app
+from tests.ports import free_port
 from tests.web.programs.conftest import EMBEDDER, SMALL, Program, put_on_shelf
 
 LONG = {"model": SMALL, "messages": [{"role": "user", "content": "Tell a very long story."}], "temperature": 1.5, "max_tokens": 1900}
@@ -30,9 +31,7 @@ READING = {"model": SMALL, "messages": [{"role": "user", "content": "one two thr
 @pytest.fixture
 def port(appliance: Appliance, program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The real server on a port of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     made: list[Any] = []
     monkeypatch.setattr(server, "create_server", lambda *given, **options: made.append(create_server(*given, **options)) or made[-1])
     monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
