@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from appliance.durable import storage_error
-from appliance.errors import NotALibrary
+from appliance.errors import LibraryDamaged, NotALibrary
 from appliance.library.database import FILE
 from appliance.library.files import ORIGINAL, is_link
 
@@ -29,9 +29,19 @@ _FOLDERS = {
 _FILES = re.compile(rf"{re.escape(FILE)}(\.new)?(-journal)?|writer\.lock")
 _BESIDE = re.compile(
     r"haversack\.toml|trusted-keys.*|newest-bundles\.json.*|pack-key\.pem.*|keys\.(json|lock).*|keys-used\.json.*|"
+    r"models|model-(choices|speeds)\.json.*|saver\.json.*|"
     r"runtime|\.try(-\d+)?|\.DS_Store|Thumbs\.db|desktop\.ini|\._.*"
 )
-"""What may lie there before a library does: settings, keys, what the launcher tries and unpacks, what operating systems leave."""
+"""What may lie there before a library does: settings, keys, models, what the launcher tries and unpacks, what operating systems leave."""
+
+
+def check_database(home: Path) -> None:
+    """A database is made before the first original comes: originals without one are all that is left of a library, no killed writer's rest.
+
+    Raises LibraryDamaged.
+    """
+    if not (home / FILE).exists() and any(ORIGINAL.fullmatch(f"{path.parent.name}/{path.name}") for path in (home / "originals").glob("??/*")):
+        raise LibraryDamaged(path=home, detail="its database is gone, and its documents are still there, in the folder originals")
 
 
 def check_place(home: Path) -> None:

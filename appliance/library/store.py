@@ -21,7 +21,7 @@ from appliance.library import generation, indexing, writing
 from appliance.library.database import Connection, Database
 from appliance.library.files import clear, discard, keep_original, original_name, sweep
 from appliance.library.lock import WriterLock, holder
-from appliance.library.place import STAGED, STAGING, check_place
+from appliance.library.place import STAGED, STAGING, check_database, check_place
 from appliance.library.reading import DOCUMENT, Reader
 from appliance.library.schema import keywords_table, seal
 from appliance.library.writing import clean, now, touch
@@ -54,6 +54,7 @@ class Library(Reader):
         """
         if write:
             check_place(home)
+            check_database(home)
         lock = take_lock(home, purpose) if write else None
         database = None
         try:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import NotALibrary
+from appliance.access import keys
+from appliance.energy import saver
+from appliance.errors import LibraryDamaged, NotALibrary
 from appliance.library.backup import backup, restore
 from appliance.library.store import Library
 from appliance.packs.holdings import Holdings
+from appliance.shelf import purposes, shelf
 from tests.library.making import Maker
 
 STRANGE = (
@@ -72,12 +75,31 @@ def test_another_persons_home_is_made_no_library(home: Path) -> None:
 
 def test_settings_keys_and_unpacked_software_may_be_there_before(home: Path) -> None:
     before = put(
-        home, "haversack.toml", "trusted-keys", "newest-bundles.json", "pack-key.pem", "runtime/linux-x64/bin/python", ".try-4711", ".DS_Store", "._x"
+        home,
+        *("haversack.toml", "trusted-keys", "newest-bundles.json", "pack-key.pem", "runtime/linux-x64/bin/python", ".try-4711", ".DS_Store", "._x"),
+        *(keys.FILE, keys.USED, keys.LOCK, purposes.CHOICES, purposes.SPEEDS, saver.FILE, f"{shelf.FOLDER}/mine/mine.gguf"),
     )
     (home / "writer.lock").write_bytes(b"")
     with Library.open(home, write=True) as library:
         library.ensure_collection("mine")
     assert contents(home).items() >= before.items()
+
+
+def test_documents_whose_database_is_gone_are_left_until_a_backup_is_brought_back(kept: Path, tmp_path: Path) -> None:
+    with Library.open(kept, write=False) as library:
+        backup(library, tmp_path / "backup.zip")
+    put(kept, purposes.SPEEDS, keys.FILE)  # as after a day of use
+    (kept / "library.sqlite3").unlink()
+    left = contents(kept)
+    for _ in range(2):
+        with pytest.raises(LibraryDamaged, match=r"its database is gone, and its documents are still there.* bring back a backup"):
+            Holdings.open(kept, write=True)
+    assert contents(kept) == left
+    restore(kept, tmp_path / "backup.zip")
+    with Library.open(kept, write=True) as library:
+        [document] = library.documents(library.collection("papers").id)
+        assert document.name == "letter.txt"
+    assert contents(kept).items() >= left.items()
 
 
 def test_what_others_put_into_a_library_stays(kept: Path) -> None:
