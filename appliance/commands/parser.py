@@ -6,6 +6,8 @@ import argparse
 
 from appliance import __version__
 
+_LLM = "let an OpenAI-compatible engine at a base camp write (HAVERSACK_LLM)"
+
 
 def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
@@ -27,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--open", action="store_true", help="open it in the browser")
     serve.add_argument("--api", metavar="WHO", help="programs that may use the server: keys (unless told), open or off (HAVERSACK_API)")
     serve.add_argument("--share", action="store_true", default=None, help="let guests on the local network in, with a password (HAVERSACK_SHARE)")
-    serve.add_argument("--llm", metavar="URL", help="let an OpenAI-compatible engine at a base camp write (HAVERSACK_LLM)")
+    serve.add_argument("--llm", metavar="URL", help=_LLM)
     serve.add_argument("--vectors", metavar="URL", help="search vectors in a base camp's Chroma server (HAVERSACK_VECTORS)")
 
     ingest = commands.add_parser("ingest", parents=[printing], help="put files and folders into a collection")
@@ -47,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "ask":
             _add_parameters(command)
             command.add_argument("--model", metavar="NAME", help="answer with this model of the shelf")
+            command.add_argument("--llm", metavar="URL", help=_LLM)
         if name == "search":
             command.add_argument("--limit", type=_limit, default=10, metavar="N", help="how many passages, 10 unless told")
 
