@@ -22,6 +22,7 @@ from appliance.library.writing import now
 from appliance.models.choice import Choice
 from appliance.models.parameters import Parameters, checked
 from appliance.models.protocol import Waiting
+from appliance.models.request import Request
 from appliance.models.writes import ChoosesModel
 
 FEWEST, MOST = 2, 6
@@ -200,7 +201,7 @@ class Contest:
         """
         writes = self._models(model, parameters=parameters)
         beginning = prompts.beginning(prompts.told(writes.settings, parameters.over(writes.own)))
-        for event in writes.generate(beginning, max_tokens=0, cancel=stop, client=self._client):
+        for event in writes.generate(Request(beginning, 0, client=self._client), stop):
             if isinstance(event, Waiting):
                 yield Said(index, Queued(event.ahead))
         return writes.prompt_tokens(beginning)

@@ -146,14 +146,7 @@ class Overview:
         if prompt is None:
             return
         enough = Enough(self._cancel)
-        for event in generator.generate(
-            prompt.messages,
-            max_tokens=prompt.max_tokens,
-            cancel=enough,
-            stop=prompt.stop,
-            parameters=self._choice.parameters,
-            client=self._choice.client,
-        ):
+        for event in generator.generate(prompt.request(self._choice), enough):
             match event:
                 case Waiting(ahead=ahead):
                     yield Queued(ahead)

@@ -201,10 +201,7 @@ class Asker:
     ) -> Iterator[AnswerEvent]:
         """The model's prose, streamed and checked; whatever happens to the model, the answer with its quotes is finished."""
         enough = Enough(cancel)
-        events = generator.generate(
-            prompt.messages, max_tokens=prompt.max_tokens, cancel=enough, stop=prompt.stop, parameters=choice.parameters, client=choice.client
-        )
-        for event in events:
+        for event in generator.generate(prompt.request(choice), enough):
             match event:
                 case Waiting(ahead=ahead):
                     yield Queued(ahead)

@@ -14,8 +14,10 @@ from appliance.answer.quotes import Quote
 from appliance.documents import Evidence
 from appliance.errors import BadRequest, TextTooLong
 from appliance.models.catalogue import GeneratorSettings
+from appliance.models.choice import Choice
 from appliance.models.parameters import Parameters
 from appliance.models.protocol import Message
+from appliance.models.request import Request
 
 LONGEST_QUESTION = 4000
 """Characters: about 1,000 tokens. What is longer is a document, and belongs into the collection."""
@@ -56,6 +58,9 @@ class Prompt:
     """The model is stopped after so many; None leaves it to the model."""
     stop: tuple[str, ...] = ()
     """Texts that end the answer: a small model goes on with the form of the prompt."""
+
+    def request(self, choice: Choice) -> Request:
+        return Request(self.messages, self.max_tokens, stop=self.stop, parameters=choice.parameters, client=choice.client)
 
 
 def told(settings: GeneratorSettings, parameters: Parameters) -> GeneratorSettings:

@@ -17,6 +17,7 @@ from appliance.answer.words import terms
 from appliance.documents import Turn
 from appliance.errors import HaversackError
 from appliance.models.protocol import Message, Piece
+from appliance.models.request import Request
 from appliance.models.writes import Writes
 
 SYSTEM = (
@@ -63,7 +64,7 @@ class Rewriter:
 def asked_of(model: Writes, question: str, history: Sequence[Turn], cancel: threading.Event | None = None) -> str:
     """What the model makes of the question. Raises GeneratorFailed, PromptTooLong and what loading the model raises."""
     messages = (Message("system", SYSTEM), *EXAMPLES, Message("user", NOW.format(turns=_told(history), question=question)))
-    events = model.generate(messages, max_tokens=_MOST_TOKENS, cancel=cancel or threading.Event(), stop=("\n",))
+    events = model.generate(Request(messages, _MOST_TOKENS, stop=("\n",)), cancel or threading.Event())
     text = "".join(event.text for event in events if isinstance(event, Piece))
     return _PREFIX.sub("", text.strip()).strip().strip('"“”')
 

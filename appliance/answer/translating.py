@@ -16,6 +16,7 @@ from appliance.answer.facts import number_words, numbers
 from appliance.documents import Delta, Progress, Queued
 from appliance.errors import BadRequest, TextTooLong
 from appliance.models.protocol import Done, Message, Piece, Waiting
+from appliance.models.request import Request
 from appliance.models.writes import Writes
 from appliance.sentences import sentences
 
@@ -119,7 +120,7 @@ def _sentence(text: str, language: str, model: Writes, cancel: threading.Event, 
         return
     most = min(room, _SPARE + 3 * model.count_tokens([text])[0])
     markers, begun = MarkerFilter(), False
-    for event in model.generate(messages, max_tokens=most, cancel=cancel, stop=("\n\n",), client=client):
+    for event in model.generate(Request(messages, most, stop=("\n\n",), client=client), cancel):
         match event:
             case Waiting(ahead=ahead):
                 yield Queued(ahead)

@@ -14,6 +14,7 @@ from appliance.errors import BaseCampFailed, ModelUnable, PromptTooLong
 from appliance.models.catalogue import GeneratorSettings
 from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.models.protocol import Done, GeneratorEvent, Message, Piece, Prompt, Waiting, pack
+from appliance.models.request import Request
 from appliance.models.stops import StopFilter
 from appliance.models.turns import Turns
 
@@ -111,28 +112,17 @@ class RemoteWriter:
         counts = self._answer({"do": "count", "prompts": [pack(prompt) for prompt in prompts]}, 2 + len(prompts))["counts"]
         return [int(count) for count in counts]
 
-    def generate(
-        self,
-        prompt: Prompt,
-        *,
-        max_tokens: int,
-        cancel: threading.Event,
-        stop: Sequence[str] = (),
-        parameters: Parameters = NOTHING_TOLD,
-        schema: Mapping[str, Any] | None = None,
-        tools: Sequence[Mapping[str, Any]] = (),
-        client: str = "page",
-    ) -> Iterator[GeneratorEvent]:
+    def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
         """As `Generator.generate`, but for Reading, which engines don't tell. `context` and `threads` are the base camp's own affair.
 
         Raises BaseCampFailed: where nothing was written yet, whoever asked may ask another model; else what was written stays, and the
         sentence says that it ends there. Raises PromptTooLong, ModelUnable.
         """
-        if tools:
+        if request.tools:
             raise ModelUnable(name=self.name, detail="tools are not passed on to a base camp")
         self.start()
         number = next(self._numbers)
-        self._turns.join(number, client)
+        self._turns.join(number, request.client)
         try:
             for ahead in self._turns.until(number, cancel):
                 yield Waiting(ahead)
@@ -140,31 +130,29 @@ class RemoteWriter:
                 yield Done(0, 0, 0, "cancelled")
                 return
             self._refuse_while_open()  # it may have failed those who were before
-            if max_tokens < 1:
+            if request.max_tokens < 1:
                 yield Done(0, 0, 0, "length")
                 return
-            yield from self._write(prompt, max_tokens, cancel, stop, parameters, schema)
+            yield from self._write(request, cancel)
         finally:
             self._turns.leave(number)
 
     def close(self) -> None:
         """The link is closed by whoever opened it."""
 
-    def _write(
-        self, prompt: Prompt, max_tokens: int, cancel: threading.Event, stop: Sequence[str], parameters: Parameters, schema: Mapping[str, Any] | None
-    ) -> Iterator[GeneratorEvent]:
-        told = parameters.over(Parameters(temperature=self.settings.temperature)).told()
+    def _write(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
+        told = request.parameters.over(Parameters(temperature=self.settings.temperature)).told()
         number, replies = self._link.ask(
             {
                 "do": "write",
-                "prompt": pack(prompt),
-                "max_tokens": max_tokens,
-                "stop": list(stop),
+                "prompt": pack(request.prompt),
+                "max_tokens": request.max_tokens,
+                "stop": list(request.stop),
                 "sampling": {name: told[name] for name in _SAMPLED if name in told},
-                "schema": schema,
+                "schema": request.schema,
             }
         )
-        stops, began, written = StopFilter(list(stop)), False, 0
+        stops, began, written = StopFilter(list(request.stop)), False, 0
         try:
             while True:
                 reply = self._next(replies, cancel)

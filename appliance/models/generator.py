@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +21,7 @@ from appliance.models.parameters import NOTHING_TOLD, Parameters, sampling
 from appliance.models.process import ModelProcess
 from appliance.models.processors import variants
 from appliance.models.protocol import Call, Done, GeneratorEvent, Message, Piece, Prompt, Reading, Waiting, pack
+from appliance.models.request import Request
 from appliance.models.turns import Turns
 
 __all__ = ["Call", "Done", "Generator", "GeneratorEvent", "Message", "Piece", "Reading", "Waiting"]
@@ -115,7 +116,7 @@ class Generator:
         Waits for its turn as a question of `client` does. Returns when that is done, or soon after `cancel`. Raises GeneratorFailed.
         """
         messages = list(beginning) or [Message("user", "Hello")]
-        for _ in self.generate(messages, max_tokens=1, cancel=cancel or threading.Event(), client=client):
+        for _ in self.generate(Request(messages, 1, client=client), cancel or threading.Event()):
             pass
 
     def prompt_tokens(self, messages: Sequence[Message]) -> int:
@@ -133,45 +134,31 @@ class Generator:
             if not self._try_older(process):
                 raise GeneratorFailed(detail=reply["detail"])
 
-    def generate(
-        self,
-        prompt: Prompt,
-        *,
-        max_tokens: int,
-        cancel: threading.Event,
-        stop: Sequence[str] = (),
-        parameters: Parameters = NOTHING_TOLD,
-        schema: Mapping[str, Any] | None = None,
-        tools: Sequence[Mapping[str, Any]] = (),
-        client: str = "page",
-    ) -> Iterator[GeneratorEvent]:
+    def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
         """Answer: Waiting and Reading events first, then the text in Pieces, and Done at the end, also after `cancel`.
 
-        Closing the iterator early cancels, too. `max_tokens` 0 reads the prompt and stops. `stop`: texts that end the answer
-        and are not shown. `schema`: the text is JSON that fits this JSON schema; an empty one is any object. `tools` as OpenAI's clients
-        write them, laid out by the model's template. `client` is whose turn it takes.
-        Raises GeneratorFailed, PromptTooLong, ModelUnable.
+        Closing the iterator early cancels, too. Raises GeneratorFailed, PromptTooLong, ModelUnable.
         """
         number = next(self._numbers)
-        self._turns.join(number, client)
+        self._turns.join(number, request.client)
         try:
             for ahead in self._turns.until(number, cancel):
                 yield Waiting(ahead)
             if cancel.is_set():
                 yield Done(0, 0, 0, "cancelled")
                 return
-            request = {
+            told = {
                 "do": "generate",
-                "prompt": pack(prompt),
-                "max_tokens": max_tokens,
-                "stop": list(stop),
-                "sampling": asdict(sampling(parameters.over(self.own), self.settings)),
-                "schema": schema,
-                "tools": list(tools),
+                "prompt": pack(request.prompt),
+                "max_tokens": request.max_tokens,
+                "stop": list(request.stop),
+                "sampling": asdict(sampling(request.parameters.over(self.own), self.settings)),
+                "schema": request.schema,
+                "tools": list(request.tools),
             }
             while True:
                 process = self._child()
-                replies = process.ask(number, request, finished=lambda: self._turns.leave(number))
+                replies = process.ask(number, told, finished=lambda: self._turns.leave(number))
                 try:
                     yield from self._listen(number, process, replies, cancel)
                     return

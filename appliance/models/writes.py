@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from appliance.models.catalogue import GeneratorSettings
 from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.models.protocol import GeneratorEvent, Message, Prompt
+from appliance.models.request import Request
 
 
 class Writes(Protocol):
@@ -52,18 +53,7 @@ class Writes(Protocol):
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]: ...
 
-    def generate(
-        self,
-        prompt: Prompt,
-        *,
-        max_tokens: int,
-        cancel: threading.Event,
-        stop: Sequence[str] = (),
-        parameters: Parameters = NOTHING_TOLD,
-        schema: Mapping[str, Any] | None = None,
-        tools: Sequence[Mapping[str, Any]] = (),
-        client: str = "page",
-    ) -> Iterator[GeneratorEvent]: ...
+    def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]: ...
 
     def close(self) -> None: ...
 

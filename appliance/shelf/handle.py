@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Generator as Yields
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from appliance.documents import Energy
 from appliance.errors import GeneratorFailed
 from appliance.models.catalogue import GeneratorSettings
 from appliance.models.generator import Generator
-from appliance.models.parameters import NOTHING_TOLD, Parameters
+from appliance.models.parameters import Parameters
 from appliance.models.protocol import Done, GeneratorEvent, Message, Prompt, Waiting
+from appliance.models.request import Request
 from appliance.shelf.entries import ShelfModel
 
 if TYPE_CHECKING:
@@ -96,18 +97,7 @@ class Handle:
         with self._held() as generator:
             return generator.count_tokens(prompts)
 
-    def generate(
-        self,
-        prompt: Prompt,
-        *,
-        max_tokens: int,
-        cancel: threading.Event,
-        stop: Sequence[str] = (),
-        parameters: Parameters = NOTHING_TOLD,
-        schema: Mapping[str, Any] | None = None,
-        tools: Sequence[Mapping[str, Any]] = (),
-        client: str = "page",
-    ) -> Iterator[GeneratorEvent]:
+    def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
         """As `Generator.generate`; Waiting comes also while other models are busy in the memory that this one needs.
 
         Raises ModelTooLarge, BundleAltered and ModelAltered besides.
@@ -117,17 +107,8 @@ class Handle:
             yield Done(0, 0, 0, "cancelled")
             return
         with self._using(slot) as generator:
-            events = generator.generate(
-                prompt,
-                max_tokens=max_tokens,
-                cancel=cancel,
-                stop=stop,
-                parameters=parameters,
-                schema=schema,
-                tools=tools,
-                client=client,
-            )
-            measure = self._loaded.measure if client != PROBE else _unmeasured
+            events = generator.generate(request, cancel)
+            measure = self._loaded.measure if request.client != PROBE else _unmeasured
             ends = measure()
             for event in events:
                 if isinstance(event, Waiting):

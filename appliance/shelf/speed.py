@@ -10,6 +10,7 @@ from appliance.errors import GeneratorFailed, HaversackError
 from appliance.machine.look import processor_name
 from appliance.models.parameters import Parameters
 from appliance.models.protocol import Done, Message
+from appliance.models.request import Request
 from appliance.models.writes import Writes
 from appliance.shelf.handle import PROBE
 from appliance.shelf.loaded import Loaded
@@ -40,7 +41,7 @@ def measure(writes: Writes, threads: int, cancel: threading.Event | None = None)
     # What differs stands first, so that nothing of it is still in the model's memory from the last time.
     message = Message("user", f"Note {secrets.token_hex(4)}. {_WORDS * repeats}{_TASK}")
     done: Done | None = None
-    for event in writes.generate([message], max_tokens=_WRITE, cancel=cancel, parameters=_EXACT, client=PROBE):
+    for event in writes.generate(Request([message], _WRITE, parameters=_EXACT, client=PROBE), cancel):
         if isinstance(event, Done):
             done = event
         elif writes.waiting > 1 and not cancel.is_set():

@@ -16,6 +16,7 @@ from appliance.errors import GeneratorFailed
 from appliance.library.vectors import ExactVectors
 from appliance.models.generator import Done, Generator, GeneratorEvent, Message, Piece, Waiting
 from appliance.models.parameters import NOTHING_TOLD
+from appliance.models.request import Request
 from tests.answer.reading_room import ReadingRoom
 
 
@@ -117,7 +118,7 @@ class Scripted:
     def prompt_tokens(self, messages: Sequence[Message]) -> int:
         return sum(len(message.content.split()) for message in messages)
 
-    def generate(self, messages: Sequence[Message], **_: object) -> Iterator[GeneratorEvent]:
+    def generate(self, request: Request, cancel: object) -> Iterator[GeneratorEvent]:
         for event in self._events:
             if isinstance(event, Exception):
                 raise event
@@ -187,6 +188,6 @@ def test_what_is_read_ahead_need_not_be_read_again(asked_room: ReadingRoom, gene
     asked_room.asker.prepare_search()
     asked_room.asker.prepare_answers()
     messages = [*beginning(generator.settings), Message("user", "Text: The sky was red.\n\nQuestion: What was red?")]
-    *_, done = generator.generate(messages, max_tokens=1, cancel=threading.Event())
+    *_, done = generator.generate(Request(messages, 1), threading.Event())
     assert isinstance(done, Done)
     assert done.reused_tokens > 0

@@ -16,6 +16,7 @@ from appliance.errors import GeneratorFailed
 from appliance.library.vectors import ExactVectors
 from appliance.models.generator import Generator
 from appliance.models.protocol import Done, GeneratorEvent, Piece
+from appliance.models.request import Request
 from tests.answer.reading_room import ReadingRoom
 
 HISTORY = [
@@ -30,8 +31,8 @@ class Says:
         self._text = text
         self.prompts: list[Any] = []
 
-    def generate(self, prompt: Any, **_: object) -> Iterator[GeneratorEvent]:
-        self.prompts.append(prompt)
+    def generate(self, request: Request, cancel: object) -> Iterator[GeneratorEvent]:
+        self.prompts.append(request.prompt)
         if isinstance(self._text, Exception):
             raise self._text
         yield Piece(self._text)

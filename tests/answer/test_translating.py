@@ -15,6 +15,7 @@ from appliance.documents import Delta, Progress
 from appliance.errors import BadRequest, TextTooLong
 from appliance.models.generator import Generator
 from appliance.models.protocol import Done, GeneratorEvent, Piece
+from appliance.models.request import Request
 
 ANSWER = "“The clinic has 12 beds.” [1]\n\nDr. Amina Yusuf opened it in 2019. [1][2] It is full."
 
@@ -34,8 +35,9 @@ class Says:
     def count_tokens(self, prompts: Sequence[Any]) -> list[int]:
         return [20 for _ in prompts]
 
-    def generate(self, prompt: Any, **_: object) -> Iterator[GeneratorEvent]:
-        assert "[" not in prompt[-1].content, "a marker reached the model"
+    def generate(self, request: Request, cancel: object) -> Iterator[GeneratorEvent]:
+        assert not isinstance(request.prompt, str)
+        assert "[" not in request.prompt[-1].content, "a marker reached the model"
         for word in re.findall(r"\S+\s*", self.texts.pop(0)):
             yield Piece(word)
         yield Done(9, 9, 0, "end")

@@ -19,6 +19,7 @@ from appliance.basecamp.writer import RemoteWriter
 from appliance.errors import BaseCampFailed, ModelUnable, PromptTooLong
 from appliance.models.parameters import Parameters
 from appliance.models.protocol import Done, GeneratorEvent, Message, Piece
+from appliance.models.request import Request
 from tests.basecamp.misbehaving import Behaviour, Misbehaving, endless, event, raw, reply, status, stays, stream
 
 ASKED = [Message("system", "You are brief."), Message("user", "What is the capital of France?")]
@@ -26,7 +27,7 @@ Links = Callable[..., Link]
 
 
 def written(writer: RemoteWriter, prompt: Sequence[Message] | str = ASKED, **told: object) -> tuple[str, Done]:
-    events: list[GeneratorEvent] = list(writer.generate(prompt, max_tokens=12, cancel=threading.Event(), **told))  # type: ignore[arg-type]
+    events: list[GeneratorEvent] = list(writer.generate(Request(prompt, 12, **told), threading.Event()))  # type: ignore[arg-type]
     assert isinstance(events[-1], Done)
     return "".join(one.text for one in events if isinstance(one, Piece)), events[-1]
 
@@ -59,7 +60,7 @@ def test_a_real_engine_takes_raw_text_parameters_stops_and_a_schema(engine: str,
     free = Parameters(temperature=1.5, seed=7, top_k=50, min_p=0.0, repeat_penalty=1.1)
     assert written(writer, parameters=free)[0] == written(writer, parameters=free)[0] != written(writer)[0]
     shape = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
-    events = writer.generate(ASKED, max_tokens=60, cancel=threading.Event(), schema=shape)
+    events = writer.generate(Request(ASKED, 60, schema=shape), threading.Event())
     value = json.loads("".join(one.text for one in events if isinstance(one, Piece)))
     assert isinstance(value["n"], int)
 
@@ -74,7 +75,7 @@ def test_a_prompt_that_is_too_long_is_said_with_the_engines_figures(engine: str,
 def test_cancelling_closes_the_connection_and_frees_the_engine(engine: str, link: Links) -> None:
     writer = RemoteWriter(link(engine, limits=Limits()))
     cancel = threading.Event()
-    events = writer.generate([Message("user", "Tell me a long story.")], max_tokens=400, cancel=cancel)
+    events = writer.generate(Request([Message("user", "Tell me a long story.")], 400), cancel)
     assert isinstance(next(events), Piece)
     cancel.set()
     started = time.monotonic()
@@ -138,7 +139,7 @@ def test_every_fault_is_one_sentence_and_leaves_nothing_written(rogue: Misbehavi
     pieces: list[GeneratorEvent] = []
     started = time.monotonic()
     with pytest.raises(BaseCampFailed, match=sentence) as caught:
-        pieces.extend(writer.generate(ASKED, max_tokens=12, cancel=threading.Event()))
+        pieces.extend(writer.generate(Request(ASKED, 12), threading.Event()))
     assert pieces == []
     assert str(caught.value).startswith(f"The base camp at 127.0.0.1:{rogue.port} ")
     assert "\n" not in str(caught.value)
@@ -159,7 +160,7 @@ def test_what_was_written_before_the_break_stays_and_is_not_gone_on_with(
     writer = RemoteWriter(link(rogue.as_engine(behaviour).url))
     pieces: list[GeneratorEvent] = []
     with pytest.raises(BaseCampFailed, match=sentence) as caught:
-        pieces.extend(writer.generate(ASKED, max_tokens=12, cancel=threading.Event()))
+        pieces.extend(writer.generate(Request(ASKED, 12), threading.Event()))
     assert pieces == [Piece("Paris is"), Piece(" the")]
     assert "what it wrote until then stays" in str(caught.value)
 
@@ -167,7 +168,7 @@ def test_what_was_written_before_the_break_stays_and_is_not_gone_on_with(
 def test_an_answer_that_drips_for_ever_ends(rogue: Misbehaving, link: Links) -> None:
     writer = RemoteWriter(link(rogue.as_engine(endless(event("word ").encode(), 0.3)).url))
     with pytest.raises(BaseCampFailed, match="takes too long"):
-        list(writer.generate(ASKED, max_tokens=12, cancel=threading.Event()))
+        list(writer.generate(Request(ASKED, 12), threading.Event()))
     assert rogue.gone.wait(3), "the connection was closed"
 
 
@@ -182,7 +183,7 @@ def test_cancelling_a_silent_engine_closes_its_connection_at_once(rogue: Misbeha
 
 
 def written_events(writer: RemoteWriter, cancel: threading.Event) -> list[GeneratorEvent]:
-    return list(writer.generate(ASKED, max_tokens=12, cancel=cancel))
+    return list(writer.generate(Request(ASKED, 12), cancel))
 
 
 def test_nobody_there_is_one_sentence(link: Links) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from appliance.manifest import read_manifest
 from appliance.models.generator import Message, Piece
+from appliance.models.request import Request
 from appliance.shelf.loaded import Loaded
 from appliance.shelf.shelf import ModelShelf
 from bundle.build import build
@@ -61,7 +62,7 @@ def test_two_language_models_are_built_listed_and_asked(second_gguf: Path, tmp_p
     loaded = Loaded(shelf, 2)
     try:
         for name in ("", "smollm2-135m-instruct"):
-            events = loaded.generator(name).generate([Message("user", "Say hello.")], max_tokens=4, cancel=threading.Event())
+            events = loaded.generator(name).generate(Request([Message("user", "Say hello.")], 4), threading.Event())
             assert "".join(event.text for event in events if isinstance(event, Piece))
         assert sorted(state.state for state in loaded.states().values()) == ["ready", "ready"]
     finally:

@@ -19,6 +19,7 @@ from appliance.integrity import verify_model
 from appliance.manifest import Manifest
 from appliance.models.catalogue import generator_settings
 from appliance.models.generator import Done, Generator, GeneratorEvent, Message, Piece, Reading, Waiting
+from appliance.models.request import Request
 from tests.second_model import TEMPLATE, starter_gguf, with_values
 
 SYSTEM = Message("system", "You answer questions from the text.")
@@ -32,7 +33,7 @@ def about(text: str, question: str) -> list[Message]:
 
 
 def answer(generator: Generator, messages: Sequence[Message], max_tokens: int = 24, stop: Sequence[str] = ()) -> tuple[str, Done]:
-    return told(generator.generate(messages, max_tokens=max_tokens, cancel=threading.Event(), stop=stop))
+    return told(generator.generate(Request(messages, max_tokens, stop=stop), threading.Event()))
 
 
 def told(stream: Iterable[GeneratorEvent]) -> tuple[str, Done]:
@@ -74,7 +75,7 @@ def test_it_answers_from_the_text(shared_generator: Generator) -> None:
 
 
 def test_it_streams_reading_before_pieces_and_ends_with_done(shared_generator: Generator) -> None:
-    events = list(shared_generator.generate(about(STORY, "How far did they walk on day 3?"), max_tokens=8, cancel=threading.Event()))
+    events = list(shared_generator.generate(Request(about(STORY, "How far did they walk on day 3?"), 8), threading.Event()))
     kinds = [type(event) for event in events]
     assert kinds.index(Piece) > max(index for index, kind in enumerate(kinds) if kind is Reading)
     readings = [event for event in events if isinstance(event, Reading)]
@@ -92,7 +93,7 @@ def test_prompt_tokens_is_what_done_reports(shared_generator: Generator) -> None
 
 
 def test_tokens_are_counted_while_an_answer_is_written(shared_generator: Generator) -> None:
-    stream = shared_generator.generate(about(STORY, "Tell it again."), max_tokens=200, cancel=threading.Event())
+    stream = shared_generator.generate(Request(about(STORY, "Tell it again."), 200), threading.Event())
     while not isinstance(next(stream), Piece):
         pass
     assert shared_generator.prompt_tokens(BRIDGE) > 40
@@ -137,7 +138,7 @@ def test_characters_of_several_bytes_arrive_whole(shared_generator: Generator) -
     pattern = "Zürich, 東京, Łódź, 🚀. " * 12
     pieces = [
         event.text
-        for event in shared_generator.generate(about(pattern, "Repeat the text."), max_tokens=60, cancel=threading.Event())
+        for event in shared_generator.generate(Request(about(pattern, "Repeat the text."), 60), threading.Event())
         if isinstance(event, Piece)
     ]
     assert "�" not in "".join(pieces)
@@ -172,7 +173,7 @@ def test_cancel_while_the_prompt_is_read_frees_the_processor(own_generator: Gene
     own_generator.start()
     cancel = threading.Event()
     events: list[GeneratorEvent] = []
-    for event in own_generator.generate(about(LONG, "What happened?"), max_tokens=50, cancel=cancel):
+    for event in own_generator.generate(Request(about(LONG, "What happened?"), 50), cancel):
         events.append(event)
         cancel.set()
     done = events[-1]
@@ -185,10 +186,10 @@ def test_cancel_while_the_prompt_is_read_frees_the_processor(own_generator: Gene
 
 def test_what_was_read_before_a_cancel_is_used_again(own_generator: Generator) -> None:
     cancel = threading.Event()
-    for event in own_generator.generate(about(LONG, "What happened?"), max_tokens=1, cancel=cancel):
+    for event in own_generator.generate(Request(about(LONG, "What happened?"), 1), cancel):
         if isinstance(event, Reading) and event.done >= 64:
             cancel.set()
-    stream = own_generator.generate(about(LONG, "What happened?"), max_tokens=1, cancel=threading.Event())
+    stream = own_generator.generate(Request(about(LONG, "What happened?"), 1), threading.Event())
     first = next(event for event in stream if isinstance(event, Reading))
     stream.close()
     assert first.done >= 64
@@ -197,7 +198,7 @@ def test_what_was_read_before_a_cancel_is_used_again(own_generator: Generator) -
 def test_cancel_while_the_answer_is_written_ends_it_with_what_there_is(shared_generator: Generator) -> None:
     cancel = threading.Event()
     events: list[GeneratorEvent] = []
-    for event in shared_generator.generate(about(STORY, "Tell the whole story again."), max_tokens=400, cancel=cancel):
+    for event in shared_generator.generate(Request(about(STORY, "Tell the whole story again."), 400), cancel):
         events.append(event)
         if isinstance(event, Piece):
             cancel.set()
@@ -209,7 +210,7 @@ def test_cancel_while_the_answer_is_written_ends_it_with_what_there_is(shared_ge
 
 
 def test_closing_the_iterator_cancels(shared_generator: Generator) -> None:
-    stream = shared_generator.generate(about(STORY, "Tell the whole story again."), max_tokens=1000, cancel=threading.Event())
+    stream = shared_generator.generate(Request(about(STORY, "Tell the whole story again."), 1000), threading.Event())
     while not isinstance(next(stream), Piece):
         pass
     stream.close()
@@ -223,12 +224,12 @@ def test_questions_are_answered_in_order_and_told_how_many_are_ahead(shared_gene
 
     def ask(name: str) -> None:
         ahead[name] = []
-        for event in shared_generator.generate(about(STORY, f"Question {name}?"), max_tokens=6, cancel=threading.Event()):
+        for event in shared_generator.generate(Request(about(STORY, f"Question {name}?"), 6), threading.Event()):
             if isinstance(event, Waiting):
                 ahead[name].append(event.ahead)
         order.append(name)
 
-    first = shared_generator.generate(about(STORY, "Tell the whole story again."), max_tokens=300, cancel=threading.Event())
+    first = shared_generator.generate(Request(about(STORY, "Tell the whole story again."), 300), threading.Event())
     next(first)
     threads = []
     for position, name in enumerate("AB", start=2):
@@ -245,10 +246,10 @@ def test_questions_are_answered_in_order_and_told_how_many_are_ahead(shared_gene
 
 
 def test_a_question_in_the_queue_can_be_cancelled(shared_generator: Generator) -> None:
-    first = shared_generator.generate(about(STORY, "Tell the whole story again."), max_tokens=300, cancel=threading.Event())
+    first = shared_generator.generate(Request(about(STORY, "Tell the whole story again."), 300), threading.Event())
     next(first)
     cancel = threading.Event()
-    second = shared_generator.generate(BRIDGE, max_tokens=5, cancel=cancel)
+    second = shared_generator.generate(Request(BRIDGE, 5), cancel)
     assert next(second) == Waiting(1)
     cancel.set()
     assert list(second) == [Done(0, 0, 0, "cancelled")]
@@ -256,7 +257,7 @@ def test_a_question_in_the_queue_can_be_cancelled(shared_generator: Generator) -
 
 
 def test_a_reader_who_takes_his_time_keeps_nobody_waiting(shared_generator: Generator) -> None:
-    slow = shared_generator.generate(BRIDGE, max_tokens=2, cancel=threading.Event())
+    slow = shared_generator.generate(Request(BRIDGE, 2), threading.Event())
     next(slow)
     assert answer(shared_generator, BRIDGE, max_tokens=2)[1].completion_tokens == 2
     assert told(slow)[1].completion_tokens == 2
@@ -287,7 +288,7 @@ def test_what_a_new_child_would_load_is_compared_with_the_manifest_again(tmp_pat
 
 
 def test_a_killed_child_costs_one_answer(own_generator: Generator) -> None:
-    stream = own_generator.generate(about(STORY, "Tell the whole story again."), max_tokens=300, cancel=threading.Event())
+    stream = own_generator.generate(Request(about(STORY, "Tell the whole story again."), 300), threading.Event())
     while not isinstance(next(stream), Piece):
         pass
     os.kill(child_of(own_generator), signal.SIGKILL)
@@ -339,7 +340,7 @@ def test_start_reads_ahead_what_the_first_question_begins_with(own_generator: Ge
 
 
 def test_close_ends_the_child_while_it_is_answering(own_generator: Generator) -> None:
-    stream = own_generator.generate(about(LONG, "Tell the whole story again."), max_tokens=300, cancel=threading.Event())
+    stream = own_generator.generate(Request(about(LONG, "Tell the whole story again."), 300), threading.Event())
     next(event for event in stream if isinstance(event, Reading))
     pid = child_of(own_generator)
     own_generator.close()

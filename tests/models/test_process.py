@@ -14,6 +14,7 @@ import pytest
 from appliance.errors import GeneratorFailed
 from appliance.models.generator import Generator, Message, Piece
 from appliance.models.process import ModelProcess
+from appliance.models.request import Request
 
 
 def test_a_child_that_is_killed_in_the_middle_of_a_line_is_gone_for_all_who_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +31,7 @@ def test_a_child_that_is_killed_in_the_middle_of_a_line_is_gone_for_all_who_wait
 
 def test_a_child_that_does_not_stop_is_ended_and_the_next_question_gets_another(own_generator: Generator) -> None:
     cancel = threading.Event()
-    stream = own_generator.generate([Message("user", "Tell a long story.")], max_tokens=200, cancel=cancel)
+    stream = own_generator.generate(Request([Message("user", "Tell a long story.")], 200), cancel)
     while not isinstance(next(stream), Piece):
         pass
     pid = own_generator.pid
@@ -41,5 +42,5 @@ def test_a_child_that_does_not_stop_is_ended_and_the_next_question_gets_another(
     with pytest.raises(GeneratorFailed, match="did not stop when it was told to"):
         list(stream)
     assert time.monotonic() - began < 30
-    assert list(own_generator.generate([Message("user", "Hi")], max_tokens=2, cancel=threading.Event()))
+    assert list(own_generator.generate(Request([Message("user", "Hi")], 2), threading.Event()))
     assert own_generator.pid != pid

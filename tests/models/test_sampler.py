@@ -12,6 +12,7 @@ import pytest
 from appliance.errors import ModelUnable, PromptTooLong
 from appliance.models.generator import Call, Done, Generator, Message, Piece
 from appliance.models.parameters import Parameters
+from appliance.models.request import Request
 
 ASK = [Message("user", "Write a short story about a ferry on a wide river.")]
 PERSON = {
@@ -23,7 +24,7 @@ PERSON = {
 
 
 def write(generator: Generator, parameters: Parameters, max_tokens: int = 16, schema: dict[str, object] | None = None) -> tuple[str, Done]:
-    events = list(generator.generate(ASK, max_tokens=max_tokens, cancel=threading.Event(), parameters=parameters, schema=schema))
+    events = list(generator.generate(Request(ASK, max_tokens, parameters=parameters, schema=schema), threading.Event()))
     assert isinstance(events[-1], Done)
     return "".join(event.text for event in events if isinstance(event, Piece)), events[-1]
 
@@ -76,7 +77,7 @@ def test_times_are_told_and_a_model_without_tools_says_so(shared_generator: Gene
     assert not shared_generator.can_call_tools
     tools = [{"type": "function", "function": {"name": "weather", "description": "tell it", "parameters": {"type": "object"}}}]
     with pytest.raises(ModelUnable, match="no place for tools"):
-        list(shared_generator.generate(ASK, max_tokens=2, cancel=threading.Event(), tools=tools))
+        list(shared_generator.generate(Request(ASK, 2, tools=tools), threading.Event()))
 
 
 BOMBS = {
@@ -110,5 +111,5 @@ def test_calls_with_many_texts_and_deep_ones_cost_no_more_than_a_sentence(shared
     for call in (many, deep):
         messages = [*ASK, Message("assistant", "", (call,)), Message("user", "And?")]
         with suppress(ModelUnable, PromptTooLong):
-            list(shared_generator.generate(messages, max_tokens=2, cancel=threading.Event()))
+            list(shared_generator.generate(Request(messages, 2), threading.Event()))
     assert write(shared_generator, Parameters(), 2)[1].completion_tokens == 2

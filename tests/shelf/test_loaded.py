@@ -19,6 +19,7 @@ from appliance.errors import BadParameter, BadRequest, GeneratorFailed, Haversac
 from appliance.machine.facts import Memory
 from appliance.models.parameters import Parameters
 from appliance.models.protocol import Done, GeneratorEvent, Message, Piece, Waiting
+from appliance.models.request import Request
 from appliance.models.writes import Writes
 from appliance.shelf import speed as speeds
 from appliance.shelf.loaded import Loaded
@@ -34,7 +35,7 @@ WEIGHTS = 98_000_000 if sys.platform.startswith("linux") else 0
 
 
 def ask(writes: Writes, messages: list[Message] = SHORT, tokens: int = 8, cancel: threading.Event | None = None) -> list[GeneratorEvent]:
-    return list(writes.generate(messages, max_tokens=tokens, cancel=cancel or threading.Event()))
+    return list(writes.generate(Request(messages, tokens), cancel or threading.Event()))
 
 
 def end(events: list[GeneratorEvent]) -> Done:
@@ -130,7 +131,7 @@ def test_a_busy_one_is_never_unloaded_and_who_waits_is_told(room: Callable[[int]
     loaded = room(1)
     add("second")
     first, second = loaded.generator(), loaded.generator("second")
-    answer = first.generate(LONG, max_tokens=120, cancel=threading.Event())
+    answer = first.generate(Request(LONG, 120), threading.Event())
     while not isinstance(next(answer), Piece):
         continue
     pid = first.pid
@@ -156,11 +157,11 @@ def test_a_busy_one_is_never_unloaded_and_who_waits_is_told(room: Callable[[int]
 def test_who_waits_for_memory_can_give_up(room: Callable[[int], Loaded], add: Add) -> None:
     loaded = room(1)
     add("second")
-    answer = loaded.generator().generate(LONG, max_tokens=400, cancel=threading.Event())
+    answer = loaded.generator().generate(Request(LONG, 400), threading.Event())
     while not isinstance(next(answer), Piece):
         continue
     cancel = threading.Event()
-    events = loaded.generator("second").generate(SHORT, max_tokens=4, cancel=cancel)
+    events = loaded.generator("second").generate(Request(SHORT, 4), cancel)
     assert next(events) == Waiting(1)
     cancel.set()
     assert next(events) == Done(0, 0, 0, "cancelled")
@@ -229,7 +230,7 @@ def test_another_context_or_other_threads_mean_a_reload_and_only_then(loaded: Lo
 def test_a_model_that_is_removed_while_it_answers_costs_one_sentence(loaded: Loaded, add: Add) -> None:
     folder = add("second").file.parent
     handle = loaded.generator("second")
-    answer = handle.generate(LONG, max_tokens=400, cancel=threading.Event())
+    answer = handle.generate(Request(LONG, 400), threading.Event())
     while not isinstance(next(answer), Piece):
         continue
     pid = handle.pid

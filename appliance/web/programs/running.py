@@ -14,6 +14,7 @@ from flask import g
 from appliance.errors import ModelUnable, PromptTooLong
 from appliance.models.parameters import MOST_SEED, NOTHING_TOLD, Parameters
 from appliance.models.protocol import Call, Done, Message, Piece, Reading, Waiting
+from appliance.models.request import Request
 from appliance.models.tools import CallReader, forcing_schema, tool_names
 from appliance.runtime import Appliance
 from appliance.web.programs.naming import Named
@@ -154,14 +155,16 @@ def write(appliance: Appliance, wanted: Wanted, cancel: threading.Event) -> Iter
     loading_since = None if generator.ready else began
     loading = 0.0
     for event in generator.generate(
-        prompt,
-        max_tokens=wanted.parameters.max_tokens or generator.settings.context,
-        cancel=cancel,
-        stop=wanted.stop,
-        parameters=_seeded(wanted.parameters, own, generator.settings.temperature),
-        schema=schema,
-        tools=wanted.tools,
-        client=wanted.client,
+        Request(
+            prompt,
+            wanted.parameters.max_tokens or generator.settings.context,
+            stop=wanted.stop,
+            parameters=_seeded(wanted.parameters, own, generator.settings.temperature),
+            schema=schema,
+            tools=wanted.tools,
+            client=wanted.client,
+        ),
+        cancel,
     ):
         match event:
             case Waiting(ahead=ahead):
