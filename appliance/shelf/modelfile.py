@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from appliance.errors import NotAModel
-from appliance.models.parameters import NOTHING_TOLD, Parameters, checked
+from appliance.models.parameters import NOTHING_TOLD, Parameters, checked, sampling
 from appliance.models.protocol import Message
 from appliance.models.template import CHATML
 from appliance.shelf.adding import LICENCE, Wishes, licence_of
@@ -138,14 +138,23 @@ def template_note(told: str, own: str) -> list[str]:
     return ["Its TEMPLATE is in Go's form, which Haversack doesn't read, and the GGUF brings none: ChatML is used, so it may answer badly."]
 
 
+def parameter_lines(model: ShelfModel) -> list[str]:
+    """How the model answers unless told, in Ollama's names ("num_ctx 2048"). All of it is said: where a Modelfile is silent, Ollama has defaults
+    of its own (top_p 0.9, repeat_penalty 1.1 in most versions), which change answers even at temperature 0."""
+    settings, own = model.settings, model.parameters
+    told = own.over(Parameters(context=settings.context, max_tokens=settings.max_tokens)).told()
+    values = {**told, **asdict(sampling(own, settings))}
+    return [f"{theirs} {values[ours]}" for theirs, ours in NAMES.items() if ours in values]
+
+
 def exported(model: ShelfModel) -> str:
-    """A Modelfile that makes the same model in Ollama, which finds the chat template in the GGUF itself."""
-    values = model.parameters.over(Parameters(temperature=model.settings.temperature, context=model.settings.context)).told()
+    """A Modelfile that makes the model in Ollama, which finds the chat template in the GGUF itself."""
     lines = [f"# {_one_line(model.title)}, written by Haversack. The chat template is in the GGUF itself."]
     if len(model.files) > 1:
-        lines.append(f"# The model has {len(model.files)} parts: keep them in one folder.")
+        lines.append(f"# Ollama takes no model in parts, and this one has {len(model.files)}: join them with `llama-gguf-split --merge`,")
+        lines.append("# which comes with llama.cpp, and name the joined file here.")
     lines.append(f"FROM {model.file}")
-    lines += [f"PARAMETER {theirs} {values[ours]}" for theirs, ours in NAMES.items() if ours in values]
+    lines += [f"PARAMETER {line}" for line in parameter_lines(model)]
     if model.system:
         lines.append(f"SYSTEM {_quoted(model.system)}")
     lines += [f"MESSAGE {message.role} {_quoted(message.content)}" for message in model.examples]

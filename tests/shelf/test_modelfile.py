@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from appliance.errors import BadParameter, NotAModel
 from appliance.models.catalogue import GeneratorSettings
-from appliance.models.parameters import Parameters
+from appliance.models.parameters import Parameters, sampling
 from appliance.models.protocol import Message
 from appliance.models.template import CHATML
 from appliance.shelf.adding import prepare
 from appliance.shelf.entries import ModelPart, ShelfModel
 from appliance.shelf.intake import bring
-from appliance.shelf.modelfile import LARGEST, Modelfile, exported, parse, read_modelfile, wishes_of
+from appliance.shelf.modelfile import LARGEST, Modelfile, exported, parameter_lines, parse, read_modelfile, wishes_of
 from appliance.shelf.shelf import ModelShelf
 from tests.tiny_model import tiny_model
 
@@ -183,9 +183,33 @@ def test_a_model_that_is_written_as_a_modelfile_is_the_same_when_it_is_read(tmp_
     model = shelf.add(bring(tmp_path / "Modelfile", shelf, name="mine"))
     (tmp_path / "again").write_text(exported(model))
     again = shelf.add(bring(tmp_path / "again", shelf))
-    assert (again.system, again.examples, again.parameters) == (model.system, model.examples, model.parameters)
+    assert (again.system, again.examples) == (model.system, model.examples)
+    assert sampling(again.parameters, again.settings) == sampling(model.parameters, model.settings)
+    assert parameter_lines(again) == parameter_lines(model)
     assert again.sha256 == model.sha256
     assert parse(exported(again)).licences == ("Apache License\nVersion 2.0, January 2004",)
+
+
+def test_all_that_decides_an_answer_is_written_since_ollamas_own_defaults_are_others() -> None:
+    settings = GeneratorSettings("a.gguf", "llama", "1B", "Q4_0", 2048, 1, 400, 0.0, 160, "")
+    parts = tuple(ModelPart(Path(f"a-0000{number}-of-00002.gguf"), 1, "0" * 64) for number in (1, 2))
+    model = ShelfModel("a", "A", "added", parts, settings, parameters=Parameters(top_k=20, threads=3))
+    assert parameter_lines(model) == [
+        "temperature 0.0",
+        "top_p 0.95",
+        "top_k 20",
+        "min_p 0.05",
+        "repeat_penalty 1.0",
+        "presence_penalty 0.0",
+        "frequency_penalty 0.0",
+        "seed 0",
+        "num_ctx 2048",
+        "num_predict 160",
+        "num_thread 3",
+    ]
+    text = exported(model)
+    assert [line.removeprefix("PARAMETER ") for line in text.splitlines() if line.startswith("PARAMETER ")] == parameter_lines(model)
+    assert "# Ollama takes no model in parts, and this one has 2" in text
 
 
 TEXT = (
