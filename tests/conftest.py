@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from appliance.integrity import verify_model
 from appliance.manifest import Manifest, read_manifest
@@ -76,6 +76,7 @@ def browser() -> Iterator[Browser]:
     """Debian's chromium, one for all tests: Playwright can't be started twice in one process."""
     path = shutil.which("chromium")
     assert path, "Debian's chromium is not there: `make system` installs it"
+    expect.set_options(timeout=30_000)  # its own 5 s are not enough for a machine that is busy with a model
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield started

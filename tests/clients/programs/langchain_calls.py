@@ -6,7 +6,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.tools import tool
 from langchain_ollama import ChatOllama, OllamaEmbeddings, OllamaLLM
 from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from telling import BASE, EMBEDDER, FIELD, KEY, OPENAI, QUESTION, SMALL, THREE, TOOLS, alike, call, tell
 
 HELLO = [SystemMessage("You are brief."), HumanMessage("What is a well?")]
@@ -16,7 +16,7 @@ HEADERS = {"headers": {"Authorization": f"Bearer {KEY}"}}
 class Place(BaseModel):
     """A place."""
 
-    town: str
+    town: str = Field(max_length=20)
     people: int
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 
 import openai
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from telling import EMBEDDER, FIELD, KEY, OPENAI, QUESTION, SCHEMA, SMALL, THREE, TOOLS, WEATHER, alike, call, fits, tell
 
 client = openai.OpenAI(base_url=OPENAI, api_key=KEY, timeout=120, max_retries=0)
@@ -16,7 +16,7 @@ FORMAT = {"type": "json_schema", "json_schema": {"name": "place", "schema": SCHE
 
 
 class Place(BaseModel):
-    town: str
+    town: str = Field(max_length=20)
     people: int
 
 
