@@ -17,19 +17,18 @@ from appliance.contests import Wanted, contest
 from appliance.documents import Delta, EvidenceReady, Finished, QuotesReady, SentenceChecked
 from appliance.durable import storage_error, writing_durably
 from appliance.errors import BadRequest, NoSuchPath
-from appliance.ingest.hygiene import printable
 from appliance.library.comparison_export import (
+    FORMATS,
     as_json,
     energy_in_words,
-    exported_csv,
-    exported_json,
-    exported_markdown,
+    exported,
     figures_in_words,
     plain_table,
 )
 from appliance.library.comparisons import Comparison, table
+from appliance.printable import printable
 
-_FORMATS = {".csv": exported_csv, ".md": exported_markdown, ".json": exported_json}
+_FORMS = {suffix: form for form, suffix in FORMATS.items()}
 
 
 def compare(settings: Settings, given: argparse.Namespace) -> int:
@@ -61,7 +60,7 @@ def compare(settings: Settings, given: argparse.Namespace) -> int:
 def _target(name: str) -> Path:
     """Where to export to, looked at before anything is asked. Raises BadRequest, NoSuchPath."""
     path = Path(name).absolute()
-    if path.suffix.lower() not in _FORMATS:
+    if path.suffix.lower() not in _FORMS:
         raise BadRequest(detail=f"{path.name} can't be written: --export takes a name that ends in .csv, .md or .json.")
     if not path.parent.is_dir():
         raise NoSuchPath(path=str(path.parent))
@@ -69,12 +68,9 @@ def _target(name: str) -> Path:
 
 
 def _write(path: Path, compared: Sequence[Comparison]) -> None:
-    # A spreadsheet takes a CSV without the mark for the encoding of the country.
-    form = path.suffix.lower()
-    encoding = "utf-8-sig" if form == ".csv" else "utf-8"
     try:
         with writing_durably(path) as file:
-            file.write(_FORMATS[form](compared).encode(encoding, "replace"))
+            file.write(exported(compared, _FORMS[path.suffix.lower()]))
     except OSError as error:
         raise storage_error(error, path.parent) from error
     print(f"Written to {path}.", file=sys.stderr)

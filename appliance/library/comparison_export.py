@@ -20,14 +20,23 @@ from appliance.library.export import plain
 _FORMULA = re.compile(r"[\s\u200b\ufeff]*[=+\-@＝＋－＠\t\r\n]")
 COLUMNS = (
     *("collection", "question", "created", "model", "title", "settings", "answer", "failure", "vote"),
-    *("first_token_ms", "tokens_per_second", "supported_share", "sentences", "joules", "energy_method"),
+    *("first_token_ms", "tokens_per_second", "supported_share", "sentences", "joules", "energy_method", "passages"),
 )
+FORMATS = {"csv": ".csv", "markdown": ".md", "json": ".json"}
+"""What comparisons can be exported as, and how the name of such a file ends."""
 _UNKNOWN = "–"
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
     """The documented form of a comparison; see docs/comparing.md."""
     return asdict(comparison)
+
+
+def exported(comparisons: Sequence[Comparison], form: str) -> bytes:
+    """The file, in one of FORMATS."""
+    write = {"csv": exported_csv, "markdown": exported_markdown, "json": exported_json}[form]
+    # A spreadsheet takes a CSV without the mark for the encoding of the country.
+    return write(comparisons).encode("utf-8-sig" if form == "csv" else "utf-8", "replace")
 
 
 def exported_json(comparisons: Sequence[Comparison]) -> str:
@@ -66,8 +75,8 @@ def exported_markdown(comparisons: Sequence[Comparison]) -> str:
 
 def markdown_table(rows: Sequence[Row]) -> str:
     lines = [
-        "| Model | Settings | Answers | Votes | First word | Tokens a second | Found in the documents | Energy |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
+        "| Model | Settings | Answers | Votes | Passages | First word | Tokens a second | Found in the documents | Energy |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
         cells = (plain(row.title or row.model), plain(row.settings or "its own"), str(row.answers), str(row.votes), *_in_words(row))
@@ -77,7 +86,7 @@ def markdown_table(rows: Sequence[Row]) -> str:
 
 def plain_table(rows: Sequence[Row]) -> str:
     """The table for a terminal, its columns under each other."""
-    head = ("Model", "Settings", "Answers", "First word", "Tokens/s", "Found", "Energy")
+    head = ("Model", "Settings", "Answers", "Passages", "First word", "Tokens/s", "Found", "Energy")
     lines = [head, *((row.title or row.model, row.settings or "its own", str(row.answers), *_in_words(row)) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
@@ -93,15 +102,22 @@ def energy_in_words(comparisons: Sequence[Comparison]) -> str:
 
 
 def figures_in_words(figures: Figures | Row) -> str:
-    """ "First word after 0.4 s · 38.1 tokens a second · 100 % found in the documents · 12 J"; what isn't known is left out."""
-    first, rate, share, joules = _in_words(figures)
-    told = ((f"first word after {first}", first), (f"{rate} tokens a second", rate), (f"{share} found in the documents", share), (joules, joules))
+    """ "First word after 0.4 s · 38.1 tokens a second · 100 % found in the documents · 12 J · from 6 passages"; what isn't known is left out."""
+    passages, first, rate, share, joules = _in_words(figures)
+    told = (
+        (f"first word after {first}", first),
+        (f"{rate} tokens a second", rate),
+        (f"{share} found in the documents", share),
+        (joules, joules),
+        (f"from {passages} passage{'' if passages == '1' else 's'}", passages),
+    )
     words = " · ".join(text for text, value in told if value != _UNKNOWN)
     return words[:1].upper() + words[1:]
 
 
-def _in_words(figures: Figures | Row) -> tuple[str, str, str, str]:
+def _in_words(figures: Figures | Row) -> tuple[str, str, str, str, str]:
     return (
+        f"{figures.passages:g}" if figures.passages else _UNKNOWN,
         _UNKNOWN if figures.first_token_ms is None else f"{figures.first_token_ms / 1000:.2f} s",
         _UNKNOWN if figures.tokens_per_second is None else f"{figures.tokens_per_second:.1f}",
         _UNKNOWN if figures.supported_share is None else f"{100 * figures.supported_share:.0f} %",
@@ -117,7 +133,8 @@ def _line(comparison: Comparison, result: Result, *, voted: bool) -> list[object
     )
     numbers = (figures.first_token_ms, figures.tokens_per_second, figures.supported_share, figures.sentences, figures.joules)
     method = answer.energy.method if answer and answer.energy else ""
-    return [*(harmless(text) for text in texts), *("" if number is None else round(number, 3) for number in numbers), harmless(method)]
+    cells = [*(harmless(text) for text in texts), *("" if number is None else round(number, 3) for number in numbers)]
+    return [*cells, harmless(method), figures.passages or ""]
 
 
 def harmless(text: str) -> str:

@@ -12,7 +12,7 @@ from appliance.answer.compare import Compared, Said
 from appliance.answer.prompt import checked_question
 from appliance.contests import Wanted, contest
 from appliance.errors import BadRequest
-from appliance.library.comparison_export import as_json, exported_csv, exported_json, exported_markdown
+from appliance.library.comparison_export import FORMATS, as_json, exported
 from appliance.library.comparisons import Comparison, Comparisons, table
 from appliance.runtime import Appliance
 from appliance.web.answering import Answering, Told
@@ -23,7 +23,6 @@ from appliance.web.values import as_file, event_name, to_json
 
 SHOWN = 100
 """Comparisons in a list: the latest. The table and the exports are of all."""
-_FORMATS = {"csv": (exported_csv, ".csv"), "markdown": (exported_markdown, ".md"), "json": (exported_json, ".json")}
 
 
 def routes(appliance: Appliance, answering: Answering) -> Blueprint:
@@ -72,10 +71,9 @@ def routes(appliance: Appliance, answering: Answering) -> Blueprint:
     @blueprint.get("/comparisons/export")
     def export() -> Response:
         wanted = request.args.get("format", "csv")
-        if wanted not in _FORMATS:
-            raise BadRequest(detail=f'"format" must be one of {", ".join(_FORMATS)}.')
-        write, suffix = _FORMATS[wanted]
-        return as_file(Response(write(comparisons.all())), f"comparisons{suffix}")
+        if wanted not in FORMATS:
+            raise BadRequest(detail=f'"format" must be one of {", ".join(FORMATS)}.')
+        return as_file(Response(exported(comparisons.all(), wanted)), f"comparisons{FORMATS[wanted]}")
 
     @blueprint.delete("/comparisons/<id:comparison_id>")
     def remove(comparison_id: int) -> tuple[str, int]:

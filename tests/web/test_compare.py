@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -80,6 +81,8 @@ def test_exports_are_downloads_in_three_forms(api: Caller, field: Any, second: s
         answer = api("GET", f"comparisons/export?format={form}")
         assert f"comparisons{suffix}" in answer.headers["Content-Disposition"]
         text = answer.get_data(as_text=True)
+        # Spreadsheets take a CSV without the mark for the encoding of the country.
+        assert answer.data.startswith(codecs.BOM_UTF8) == (form == "csv")
         if form == "csv":
             assert {row["model"] for row in csv.DictReader(io.StringIO(text))} >= {STARTER, second}
         elif form == "json":
