@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from appliance.errors import BadParameter
+from appliance.library.comparisons import SYSTEM
 from appliance.library.preferences import Preference, Preferences
 from appliance.models.parameters import BY_NAME, NOTHING_TOLD, PRESETS, Parameters, checked
 
@@ -24,7 +25,7 @@ def in_words(preset: str, parameters: Parameters) -> str:
     """ "exact, seed 7": the preset, and what is told otherwise than it says."""
     usual = PRESETS[preset].told() if preset in PRESETS else {}
     others = [(name, value) for name, value in parameters.told().items() if usual.get(name) != value]
-    return ", ".join([*([preset] if preset else []), *("a system prompt" if name == "system" else f"{name} {value}" for name, value in others)])
+    return ", ".join([*([preset] if preset else []), *(SYSTEM if name == "system" else f"{name} {value}" for name, value in others)])
 
 
 def told(preference: Preference) -> Parameters:

@@ -6,6 +6,7 @@ Deleting a document takes the answers out of the comparisons that show it and le
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +18,10 @@ from appliance.library.database import has_table, make_tables
 from appliance.library.schema import COMPARISONS_TABLES, seal
 from appliance.library.store import Library
 from appliance.library.writing import clean
+
+SYSTEM = "a system prompt"
+"""How a contender's settings name one."""
+_SYSTEM = re.compile(rf"{SYSTEM}(?: \(\d+\))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +42,17 @@ class Figures:
     """What an answer cost and what it holds. None: not known, or not to be compared."""
 
     first_token_ms: float | None = None
-    """From the question to the first word, loading the model left out. None too where the passages were in the model's memory already."""
+    """From the question to the first word, loading the model left out. None too where the passages were in the model's memory already, or
+    where it waited for others' turns."""
     tokens_per_second: float | None = None
     """While it wrote."""
     supported_share: float | None = None
     """Sentences that the documents bear out, 0 to 1."""
     sentences: int = 0
     joules: float | None = None
+    """None too where the passages were in the model's memory already."""
+    passages: int = 0
+    """How many of the passages the model was given; a small one is given single sentences, and they are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model with one setting over several comparisons. Times and joules are medians, the share is of all its sentences."""
+    """One model with one setting over several comparisons. Times, joules and passages are medians, the share is of all its sentences."""
 
     model: str
     title: str
@@ -85,14 +94,28 @@ class Row:
     tokens_per_second: float | None
     supported_share: float | None
     joules: float | None
+    passages: float | None
+
+
+def told_apart(contenders: Iterable[Contender]) -> tuple[Contender, ...]:
+    """Two system prompts have the same words in the settings: from the second on, they get a number."""
+    numbers: dict[object, int] = {}
+    labelled = []
+    for one in contenders:
+        number = numbers.setdefault(one.parameters["system"], len(numbers) + 1) if "system" in one.parameters else 1
+        labelled.append(replace(one, settings=_SYSTEM.sub(SYSTEM if number == 1 else f"{SYSTEM} ({number})", one.settings)))
+    return tuple(labelled)
 
 
 def table(comparisons: Iterable[Comparison]) -> tuple[Row, ...]:
-    """Model by model and setting by setting, in the order in which they appear."""
+    """Model by model and setting by setting, in the order in which they appear. Times of those that answered together are left out: each
+    was slower than alone."""
+    every = [(one, index, result) for one in comparisons for index, result in enumerate(one.results)]
     groups: dict[tuple[str, str], list[tuple[Result, bool]]] = {}
-    for one in comparisons:
-        for index, result in enumerate(one.results):
-            groups.setdefault((result.contender.model, result.contender.settings), []).append((result, one.vote == index))
+    for contender, (one, index, result) in zip(told_apart(result.contender for *_, result in every), every, strict=True):
+        if one.together:
+            result = replace(result, figures=replace(result.figures, first_token_ms=None, tokens_per_second=None))
+        groups.setdefault((contender.model, contender.settings), []).append((result, one.vote == index))
     return tuple(_row(model, settings, results) for (model, settings), results in groups.items())
 
 
@@ -110,6 +133,7 @@ def _row(model: str, settings: str, results: Sequence[tuple[Result, bool]]) -> R
         tokens_per_second=_median(one.tokens_per_second for one in figures),
         supported_share=sum(share * count for share, count in judged) / sentences if sentences else None,
         joules=_median(one.joules for one in figures),
+        passages=_median(one.passages or None for one in figures),
     )
 
 

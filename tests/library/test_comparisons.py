@@ -16,7 +16,7 @@ from appliance.documents import Document, Energy
 from appliance.errors import BadRequest, LibraryDamaged, NoSuchCollection, NoSuchComparison
 from appliance.library import backup
 from appliance.library.comparison_export import COLUMNS, exported_csv, exported_json, exported_markdown, figures_in_words, harmless
-from appliance.library.comparisons import Comparison, Comparisons, Contender, Figures, Result, table
+from appliance.library.comparisons import Comparison, Comparisons, Contender, Figures, Result, table, told_apart
 from appliance.library.store import Library
 from appliance.library.writing import FORGOTTEN
 from tests.library.making import Maker
@@ -28,7 +28,7 @@ LARGE = Contender("large", "Large 4B")
 
 def comparison(collection: int, document: Document | None = None, *, question: str = "Did it rain?", text: str = "It rained [1].") -> Comparison:
     shown = replace(answer(question, document, text=text, quote=text), energy=Energy(12.5, "estimated from processor time", 0.5, 2.0))
-    first = Result(SMALL, shown, "", Figures(120.0, 40.0, 0.5, 2, 12.5))
+    first = Result(SMALL, shown, "", Figures(120.0, 40.0, 0.5, 2, 12.5, 3))
     second = Result(LARGE, None, "Large 4B needs 5.0 GB of memory.")
     return Comparison(None, collection, "a", question, "2026-11-24T16:00:00Z", False, "They answered one after the other.", (first, second))
 
@@ -126,8 +126,34 @@ def test_the_table_counts_answers_and_votes_by_model_and_setting() -> None:
         ("small", "free, seed 7", 1, 0),
     ]
     assert (rows[0].first_token_ms, rows[0].tokens_per_second, rows[0].joules) == (220.0, 40.0, 12.5)
+    assert rows[0].passages == 3
     assert rows[0].supported_share == pytest.approx(7 / 8), "one of two sentences, then six of six"
     assert (rows[2].first_token_ms, rows[2].supported_share) == (None, None)
+
+
+def test_times_of_those_that_answered_together_are_not_in_the_medians() -> None:
+    alone = comparison(1)
+    first, second = alone.results
+    slow = replace(first, figures=Figures(9000.0, 4.0, 1.0, 2, 14.5, passages=5))
+    together = replace(alone, together=True, results=(slow, second))
+    row, _ = table([together, alone])
+    assert (row.answers, row.first_token_ms, row.tokens_per_second, row.joules, row.passages) == (2, 120.0, 40.0, 13.5, 4.0)
+    assert together.results[0].figures.first_token_ms == 9000.0
+    row, _ = table([together])
+    assert (row.first_token_ms, row.tokens_per_second, row.supported_share) == (None, None, 1.0)
+
+
+def test_two_system_prompts_are_two_rows_with_two_names() -> None:
+    def told(system: str) -> Contender:
+        return Contender("small", "Small 1B", "exact", {"temperature": 0.0, "system": system}, "exact, a system prompt")
+
+    brief, kind = told_apart([told("Be brief."), told("Be kind.")])
+    assert (brief.settings, kind.settings) == ("exact, a system prompt", "exact, a system prompt (2)")
+    one = replace(comparison(1), results=(Result(brief, None, "-"), Result(kind, None, "-")), vote=1)
+    # In another comparison, the same two were asked the other way round.
+    turned = told_apart([kind, brief])
+    other = replace(one, results=tuple(Result(contender, None, "-") for contender in turned), vote=0)
+    assert [(row.settings, row.votes) for row in table([one, other])] == [("exact, a system prompt", 0), ("exact, a system prompt (2)", 2)]
 
 
 @pytest.mark.parametrize("formula", ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "＝1", "\u200b=1"])
@@ -141,6 +167,7 @@ def test_no_cell_is_a_formula(formula: str) -> None:
     cells = dict(zip(header, lines[0], strict=True))
     assert cells["question"] == f"'{formula}"
     assert float(cells["tokens_per_second"]) == 40.0
+    assert cells["passages"] == "3"
     assert not [cell for line in lines for cell in line if re.match(r"\s*[=+\-@＝]", cell)]
     assert harmless("It is -2 degrees.") == "It is -2 degrees."
 
@@ -172,5 +199,7 @@ def test_figures_are_told_in_words_and_unknown_ones_left_out() -> None:
         figures_in_words(Figures(420.0, 38.06, 1.0, 3, 12.0))
         == "First word after 0.42 s · 38.1 tokens a second · 100 % found in the documents · 12.0 J"
     )
+    assert figures_in_words(Figures(None, 9.0, passages=6)) == "9.0 tokens a second · from 6 passages"
+    assert figures_in_words(Figures(None, 9.0, passages=1)).endswith("from 1 passage")
     assert figures_in_words(Figures(None, 9.0)) == "9.0 tokens a second"
     assert figures_in_words(Figures()) == ""
