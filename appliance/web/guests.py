@@ -49,8 +49,10 @@ ALLOWED = frozenset(
 )
 _NOTHING: dict[str, dict[str, Any]] = {"/api/packs": {"packs": []}, "/api/jobs": {"jobs": []}}
 """What the page asks for at its start, and guests are told nothing of."""
-_HIDDEN = {"home": "", "bundle": "", "free_bytes": 0, "writer": None, "machine": None, "trust": {"sentence": "", "notices": []}}
-"""What the status says to guests in place of paths, processes and disks."""
+_HIDDEN = {"home": "", "bundle": "", "free_bytes": 0, "writer": None, "machine": None, "models": [], "trust": {"sentence": "", "notices": []}}
+"""What the status says to guests in place of paths, processes, disks and models."""
+_CAMP = "Other machines work with this one: questions, or the passages that they are answered from, go there too."
+"""What guests are told of a base camp: that there is one, since what they ask goes there, and not where it is."""
 _FAILED = "failed: It can't be used now. Tell whoever shares this library."
 _NOT_CHOSEN = ("model", "parameters")
 LOGIN = "/login"
@@ -118,7 +120,11 @@ class Guests:
         if guest is None or response.status_code != 200 or not response.is_json:
             return response
         if request.path == "/api/status":
-            told = {**response.get_json(), **_HIDDEN, "guest": True}
+            status = response.get_json()
+            told = {**status, **_HIDDEN, "guest": True}
+            # The model that answers is named, as below each answer.
+            told["model"] = {"name": status["model"]["name"]}
+            told["basecamp"] = {"hosts": [], "sentence": _CAMP} if status["basecamp"] else None
             # What failed is told with paths to whoever can do something about it.
             told["readiness"] = {name: _FAILED if state.startswith("failed") else state for name, state in told["readiness"].items()}
             response.set_data(jsonify(told).get_data())

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from appliance.access.password import Password
 from appliance.access.sharing import Sharing
+from appliance.basecamp.link import Link
 from appliance.documents import AnswerEvent, Progress
 from appliance.errors import DiskFull, LibraryDamaged, LibraryReadOnly, ModelMissing
 from appliance.runtime import Appliance
@@ -187,6 +188,9 @@ def test_guests_are_told_no_paths_and_the_page_tells_who_is_there(
         assert str(path) not in answer.get_data(as_text=True)
     assert told["writer"] is None
     assert told["machine"] is None
+    assert told["models"] == []
+    assert told["model"] == {"name": appliance.answering.title}
+    assert told["basecamp"] is None
     monkeypatch.setattr(appliance, "readiness", lambda: {"embedder": "ready", "generator": "failed: /media/stick/models/m.gguf is altered."})
     failed = guest("GET", "/api/status").get_json()["readiness"]
     assert failed["embedder"] == "ready"
@@ -206,6 +210,19 @@ def test_guests_are_told_no_paths_and_the_page_tells_who_is_there(
     picture = api("GET", "sharing/qr.svg")
     assert picture.mimetype == "image/svg+xml"
     assert picture.get_data(as_text=True).startswith("<svg")
+
+
+def test_guests_are_told_that_there_is_a_base_camp_and_not_where(
+    guest: Visitor, api: Caller, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = Link("http://192.168.1.5:8080", "")
+    monkeypatch.setattr(appliance, "link", link)
+    assert api.json("GET", "status")["basecamp"]["hosts"] == ["192.168.1.5:8080"]
+    answer = guest("GET", "/api/status")
+    assert answer.get_json()["basecamp"]["hosts"] == []
+    assert "go there too" in answer.get_json()["basecamp"]["sentence"]
+    assert "192.168.1.5" not in answer.get_data(as_text=True)
+    link.close()
 
 
 def test_what_goes_wrong_is_told_to_guests_without_paths_and_to_the_page_with_them(
