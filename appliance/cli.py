@@ -81,7 +81,7 @@ _COMMANDS = {
     "compare": _Command("comparing", "compare"),
     "keys": _Command("keys", "keys"),
     "energy": _Command("energy", "energy"),
-    "mcp": _Command("tools", "mcp"),
+    "mcp": _Command("mcp", "mcp"),
 }
 
 

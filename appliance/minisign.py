@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from appliance.durable import sync, sync_folder
 
 _KEY, _PREHASHED = b"Ed", b"ED"
-_BLOCK = 1 << 20
 _UNTRUSTED, _TRUSTED = "untrusted comment: ", "trusted comment: "
 
 
@@ -107,15 +106,6 @@ def parse_key(text: str) -> PublicKey:
     if raw[:2] != _KEY or len(lines) != 2 or text != key.text():
         raise BadSignature("the public key is not as it was written")
     return key
-
-
-def digest_of(file: Path) -> bytes:
-    """The BLAKE2b-512 that is signed, 64 bytes."""
-    digest = hashlib.blake2b()
-    with file.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.digest()
 
 
 def sign(digest: bytes, key: SecretKey, comment: str) -> str:

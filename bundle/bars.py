@@ -66,10 +66,6 @@ class Bars:
 
         return add
 
-    def redraw(self) -> None:
-        """At once, instead of at the next tenth of a second."""
-        self._table.refresh()
-
     def _task(self, number: int) -> Task:
         return next(task for task in self._table.tasks if task.id == number)
 

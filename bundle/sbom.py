@@ -22,7 +22,6 @@ from bundle import TOOL, VERSION
 from bundle.software import Software, note_on, spdx
 
 SBOM = "sbom.cdx.json"
-SPEC_VERSION = "1.6"
 _LICENCE = "Apache-2.0"
 _PREFIX = "haversack:"
 

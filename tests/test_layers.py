@@ -15,6 +15,7 @@ ALLOWED = {
     "documents": set(),
     "errors": set(),
     "sentences": set(),
+    "printable": set(),
     "durable": {"errors"},
     "licences": set(),
     "config": {"errors", "manifest"},

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.minisign import BadSignature, SecretKey, digest_of, load_key, parse_key, sign, verify
+from appliance.minisign import BadSignature, SecretKey, load_key, parse_key, sign, verify
 from tests.images import fat_image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,10 +78,9 @@ def test_two_that_make_a_key_at_once_have_the_same_one(tmp_path: Path) -> None:
     assert len(set(one)) == 300
 
 
-def test_the_signature_gives_its_comment_back(tmp_path: Path, key: SecretKey) -> None:
-    file = tmp_path / "text"
-    file.write_bytes(b"words" * 500_000)
-    assert verify(digest_of(file), sign(digest_of(file), key, "haversack bundle starter"), key.public) == "haversack bundle starter"
+def test_the_signature_gives_its_comment_back(key: SecretKey) -> None:
+    digest = hashlib.blake2b(b"words").digest()
+    assert verify(digest, sign(digest, key, "haversack bundle starter"), key.public) == "haversack bundle starter"
 
 
 def test_another_file_and_another_key_are_refused(tmp_path: Path, key: SecretKey) -> None:
@@ -111,7 +110,7 @@ def test_no_flipped_bit_of_signature_or_key_is_taken(key: SecretKey) -> None:
 def test_minisign_itself_verifies_what_we_sign(tmp_path: Path, key: SecretKey) -> None:
     file = tmp_path / "manifest.json"
     file.write_bytes(b'{"format": 2}\n')
-    (tmp_path / "manifest.json.minisig").write_text(sign(digest_of(file), key, "haversack bundle starter 2026"))
+    (tmp_path / "manifest.json.minisig").write_text(sign(hashlib.blake2b(file.read_bytes()).digest(), key, "haversack bundle starter 2026"))
     (tmp_path / "haversack.pub").write_text(key.public.text())
     command = ["minisign", "-V", "-m", str(file), "-p", str(tmp_path / "haversack.pub")]
     found = subprocess.run(command, capture_output=True, text=True)

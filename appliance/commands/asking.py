@@ -17,6 +17,7 @@ from appliance.documents import Answer, Citation, Delta, EvidenceReady, Finished
 from appliance.errors import BadRequest, NoSuchDocument, NoSuchPath
 from appliance.models.choice import Choice
 from appliance.offline.seal import Seal
+from appliance.printable import printable
 from appliance.runtime import Appliance, open_appliance, open_link
 
 
@@ -182,6 +183,4 @@ def _print_sources(answer: Answer) -> None:
 
 
 def place(document: str, page: int | None) -> str:
-    from appliance.ingest.hygiene import printable
-
     return printable(document) + (f", page {page}" if page is not None else "")

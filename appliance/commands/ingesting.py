@@ -14,10 +14,10 @@ from typing import Any
 
 from appliance.config import Settings
 from appliance.documents import IngestLine
-from appliance.ingest.hygiene import printable
 from appliance.ingest.pipeline import IngestProgress
 from appliance.ingest.sources import Source, find_sources
 from appliance.offline.seal import Seal
+from appliance.printable import printable
 from appliance.runtime import Appliance, open_appliance
 
 _SIGNS = {"indexed": "read    ", "partial": "in part ", "failed": "FAILED  ", "unchanged": "as it was", "skipped": "skipped "}

@@ -10,9 +10,9 @@ from typing import Any
 from appliance.commands.opening import open_holdings
 from appliance.config import Settings
 from appliance.errors import NoSuchDocument
-from appliance.ingest.hygiene import printable
 from appliance.library.ledger import ledger
 from appliance.packs.holdings import Holdings
+from appliance.printable import printable
 
 
 def collections(settings: Settings, given: argparse.Namespace) -> int:

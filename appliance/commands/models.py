@@ -15,11 +15,11 @@ from appliance.commands.opening import open_holdings
 from appliance.config import Settings
 from appliance.durable import storage_error, writing_durably
 from appliance.errors import BundleError, GeneratorFailed
-from appliance.ingest.hygiene import printable
 from appliance.machine.words import gigabytes
 from appliance.manifest import Manifest
 from appliance.models.parameters import RANGES
 from appliance.offline.seal import Seal
+from appliance.printable import printable
 from appliance.runtime import trusted_manifest
 from appliance.shelf.adding import licence_of
 from appliance.shelf.intake import bring

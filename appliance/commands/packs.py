@@ -16,7 +16,6 @@ from appliance.commands.opening import open_holdings
 from appliance.config import Settings
 from appliance.documents import IngestLine
 from appliance.errors import BundleError, NoSuchPath, PackOfAnotherEmbedder, PackRefused
-from appliance.ingest.hygiene import printable
 from appliance.manifest import Manifest
 from appliance.models.embeds import Embeds
 from appliance.offline.seal import Seal
@@ -24,6 +23,7 @@ from appliance.packs.creating import FOLDER, create, pack_key
 from appliance.packs.file import PackFile, read_pack
 from appliance.packs.finding import Listed, facts, listed_as_json
 from appliance.packs.merging import embed_again, estimate, merge
+from appliance.printable import printable
 from appliance.runtime import carried_packs, fingerprint, load_embedder, trusted_manifest
 
 

@@ -66,7 +66,6 @@ TEXT = (*LINES, *UNSEEN, *BLANKS)
 """For text whose lines are the author's: indentation stays."""
 FLOW = (*LINES, *UNSEEN, *NO_INDENT, *BLANKS)
 """For text whose lines were made by a page or a tag."""
-_PLAIN = re.compile(r"[\n\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff]*")
 
 
 def run(text: str, steps: Sequence[Step]) -> str:
@@ -113,13 +112,3 @@ def line(text: str, limit: int = 300) -> str:
     """`text` as one clean line of at most `limit` characters: titles, headings, names, reasons."""
     # Two passes: what is far beyond the limit need not be cleaned.
     return " ".join(run(text[: limit * 4], FLOW).split())[:limit].rstrip()
-
-
-def printable(name: str, limit: int = 300) -> str:
-    """A file's name as it can be shown in a terminal or a page: what controls, hides or turns text round is escaped ("\\n", "\\u202e")."""
-    shown = "".join(letter if _shows(letter) else letter.encode("unicode_escape").decode("ascii") for letter in name)
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
-
-
-def _shows(letter: str) -> bool:
-    return bool(_PLAIN.fullmatch(letter) and letter != "\n") or unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Zl", "Zp", "Cn", "Co")

@@ -171,13 +171,6 @@ class Library(Reader):
             connection.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?)", values)
             touch(connection, collection_id)
 
-    def forget_failure(self, collection_id: int, name: str) -> None:
-        """Take a failed file out of the ledger."""
-        self._changes(collection_id)
-        with self.database.writing() as connection:
-            connection.execute("DELETE FROM failures WHERE collection_id = ? AND name = ?", (collection_id, clean(name)))
-            touch(connection, collection_id)
-
     def remove_document(self, document_id: int) -> None:
         """Delete a document's text, words, vectors and original from the disk, and its quotes from what was answered. Raises NoSuchDocument."""
         with self._changing() as (connection, released):

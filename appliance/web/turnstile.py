@@ -40,11 +40,6 @@ class Turnstile:
             self._leave(who)
             raise
 
-    @property
-    def under_way(self) -> int:
-        with self._guard:
-            return self._under_way.total()
-
     def _leave(self, who: str) -> None:
         with self._guard:
             self._under_way[who] -= 1

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from flask import Response
 
-from appliance.ingest.hygiene import printable
+from appliance.printable import printable
 
 
 def to_json(value: Any) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.ingest.hygiene import FLOW, TEXT, clean, flow, line, printable, run, run_tracked
+from appliance.ingest.hygiene import FLOW, TEXT, clean, flow, line, run, run_tracked
 
 NASTY = st.text(
     st.sampled_from("aZé \t\r\n\f\x00\x85\u2028­ﬁ\u200b\u200c\u200dक्षمن\u0301\u0327e가\u1100\u1161\u202e\ufeff\U000e0041\ud800😀-"), max_size=60
@@ -76,20 +76,3 @@ def test_a_tracked_letter_comes_from_where_it_stood() -> None:
 def test_a_title_is_one_short_line() -> None:
     assert line("  A\n title\u202e  ") == "A title"
     assert len(line("x" * 10_000)) == 300
-
-
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("plain näme.pdf", "plain näme.pdf"),
-        ("报告 отчёт.pdf", "报告 отчёт.pdf"),
-        ("two\nlines.pdf", "two\\nlines.pdf"),
-        ("\x1b[2Jgone.pdf", "\\x1b[2Jgone.pdf"),
-        ("inv\u202efdp.exe", "inv\\u202efdp.exe"),
-        ("tag\U000e0041.txt", "tag\\U000e0041.txt"),
-        ("bad\udcff.txt", "bad\\udcff.txt"),
-    ],
-)
-def test_a_name_is_shown_without_power_over_the_terminal(name: str, shown: str) -> None:
-    assert printable(name) == shown
-    assert len(printable(name * 100)) <= 300

@@ -112,7 +112,6 @@ def test_it_is_not_changed(holdings: Holdings, pack: PackFile, make: Maker) -> N
         lambda: holdings.remove_document(document.id),
         lambda: holdings.rename_document(document.id, "x"),
         lambda: holdings.record_failure(here, name="x", sha256="", size=1, reason="y"),
-        lambda: holdings.forget_failure(here, "broken.pdf"),
         lambda: holdings.ensure_collection("field"),
         lambda: holdings.remove_collection("field"),
     ):
