@@ -55,7 +55,7 @@ class Settings:
 
     @property
     def host(self) -> str:
-        """Loopback, always: sharing on a network is not a setting of this version."""
+        """Loopback, always: guests come by a socket of their own (`web/server.py`)."""
         return "127.0.0.1"
 
     @property

@@ -14,6 +14,7 @@ from appliance.commands.parser import build_parser
 from appliance.config import NAMES
 from bundle.cli import build_parser as builder_parser
 from bundle.spec import KEYS, profiles
+from tests.test_layers import ALLOWED, VALUES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = sorted([ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")])
@@ -90,6 +91,12 @@ def test_every_link_between_documents_leads_somewhere() -> None:
     for path in DOCS:
         for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), f"{path.name} points to {target}"
+
+
+def test_the_arrows_on_the_architecture_page_are_those_that_are_held() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    shown = {room: set(names.split(", ")) for room, names in re.findall(r"^(\w+) +→ ([a-z, ]*[a-z])(?=\s|$)", page, flags=re.MULTILINE)}
+    assert shown == {room: arrows - VALUES for room, arrows in ALLOWED.items() if arrows - VALUES}
 
 
 def test_every_test_file_that_the_documents_name_exists() -> None:
