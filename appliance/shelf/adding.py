@@ -20,10 +20,9 @@ from functools import partial
 from pathlib import Path
 
 from appliance.durable import storage_error, sync, sync_folder, writing_durably
-from appliance.errors import BadRequest, DiskFull, GeneratorFailed, ModelTaken, NoSuchPath, NotAModel, PromptTooLong
+from appliance.errors import BadRequest, DiskFull, GeneratorFailed, ModelError, ModelTaken, NoSuchPath, NotAModel, PromptTooLong
 from appliance.licences import CONDITIONS, FREE
 from appliance.machine.look import memory_now
-from appliance.machine.weights import BUFFERS
 from appliance.machine.words import gigabytes
 from appliance.models.catalogue import GeneratorSettings
 from appliance.models.generator import Generator
@@ -31,9 +30,9 @@ from appliance.models.gguf import Gguf, NotAGguf
 from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.models.protocol import Message
 from appliance.models.template import TemplateFailed
-from appliance.shelf.entries import LONGEST_TEMPLATE, ModelPart, Prepared, ShelfModel, check_name, name_of
+from appliance.shelf.entries import LONGEST_TEMPLATE, ModelPart, Prepared, ShelfModel, check_name, name_of, with_context
 from appliance.shelf.joining import Found, find_parts, part_name
-from appliance.shelf.rendering import rendered
+from appliance.shelf.rendering import SHORT_TALK, rendered
 from appliance.shelf.shelf import ModelShelf
 
 ADDING = ".adding-"
@@ -42,7 +41,7 @@ LICENCE = "LICENSE.txt"
 _PIECE = 4 << 20
 _SPARE = 64 << 20
 """Bytes that must stay free on the home's disk."""
-_TRIAL_CONTEXT = 512
+_TRIAL_CONTEXT = 2048
 _TRIAL_SECONDS = 60.0
 _SLOWEST = 10e6
 """Bytes a second that a stick reads at least (USB 2.0): a trial may take as long as that."""
@@ -277,15 +276,19 @@ def _copied(source: Path, target: Path | None, tell: Callable[[int], None], canc
 def _try(model: ShelfModel, file_name: str, threads: int) -> tuple[str, ...]:
     """Load it and have it write one token, in a child process. Returns a sentence where it wasn't tried. Raises NotAModel."""
     available = memory_now().available
-    if available is not None and model.size + BUFFERS > available:
+    if available is not None and model.memory(_TRIAL_CONTEXT) > available:
         return (f"It was not tried: it has {gigabytes(model.size)}, and {gigabytes(available)} of memory are free now.",)
     generator = Generator(model.title, model.file, replace(model.settings, context=_TRIAL_CONTEXT), threads)
     refusal: list[str] = []
 
     def load() -> None:
         try:
-            generator.start()
-        except (GeneratorFailed, PromptTooLong) as error:
+            generator.start(SHORT_TALK)
+        except PromptTooLong:
+            pass  # a template with a long text of its own; who counts its tokens has loaded it
+        except GeneratorFailed as error:
+            refusal.append(_plain(str(error.details.get("detail", error))))
+        except ModelError as error:
             refusal.append(str(error.details.get("detail", error)))
 
     seconds = _TRIAL_SECONDS + model.size / _SLOWEST
@@ -295,7 +298,7 @@ def _try(model: ShelfModel, file_name: str, threads: int) -> tuple[str, ...]:
     late = thread.is_alive()
     generator.close()  # a child that does anything else than answer is ended here
     if late or refusal:
-        raise NotAModel(name=file_name, detail=f"it does nothing for {seconds:.0f} s" if late else _plain(refusal[0]))
+        raise NotAModel(name=file_name, detail=f"it does nothing for {seconds:.0f} s" if late else refusal[0])
     return ()
 
 
@@ -312,7 +315,7 @@ def _model(name: str, found: Found, parts: Sequence[ModelPart], settings: Genera
         title=(wishes.title or gguf.name or found.stem)[:_LONGEST_TITLE],
         origin="added",
         files=tuple(parts),
-        settings=replace(settings, file=parts[0].path.name),
+        settings=replace(with_context(settings, wishes.parameters.context), file=parts[0].path.name),
         licence=licence_of(gguf.licence) or wishes.licence,
         architecture=gguf.architecture,
         trained_context=gguf.context,

@@ -136,6 +136,14 @@ def name_of(text: str) -> str:
     return f"model-{name}" if name.partition(".")[0] in _DEVICES else name
 
 
+def with_context(settings: GeneratorSettings, context: int | None) -> GeneratorSettings:
+    """The settings with another context, if one is told; evidence and answer then each take half of it at most."""
+    if context is None:
+        return settings
+    half = context // 2
+    return replace(settings, context=context, evidence_tokens=min(settings.evidence_tokens, half), max_tokens=min(settings.max_tokens, half))
+
+
 def to_entry(model: ShelfModel) -> bytes:
     settings = model.settings
     entry = {
@@ -203,12 +211,14 @@ def _model(folder: Path, entry: Mapping[str, Any]) -> ShelfModel:
     settings = generator_settings(Model("generator", name, title, folder.name, licence, {}, told))
     for text in (settings.family, settings.parameters, settings.quantisation, settings.advice):
         _text({"settings": text}, "settings")
+    parameters = checked(entry["parameters"])
     return ShelfModel(
         name=name,
         title=title or name,
         origin="added",
         files=parts,
-        settings=settings,
+        # What a Modelfile's num_ctx says is what the card counts and the loader takes, in entries of older versions, too.
+        settings=with_context(settings, parameters.context),
         licence=licence,
         good_for=_text(entry, "good_for"),
         architecture=_text(entry, "architecture"),
@@ -218,7 +228,7 @@ def _model(folder: Path, entry: Mapping[str, Any]) -> ShelfModel:
         can_call_tools=entry["can_call_tools"] is True,
         # A Modelfile's SYSTEM is held to what the panel's system prompt is.
         system=checked({"system": _text(entry, "system", LARGEST_ENTRY)}).system or "",
-        parameters=checked(entry["parameters"]),
+        parameters=parameters,
         examples=_examples(entry["examples"]),
         added=_text(entry, "added"),
     )

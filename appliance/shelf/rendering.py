@@ -30,6 +30,8 @@ _TALK = (
     Message("assistant", "It is 3,200 m high."),
     Message("user", "And the hut?"),
 )
+SHORT_TALK = _TALK[:2]
+"""What every question begins with: a system message and one of the user."""
 _TOOL = {
     "type": "function",
     "function": {

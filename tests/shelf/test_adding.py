@@ -109,6 +109,29 @@ def test_what_cannot_answer_is_refused_with_one_sentence(
     assert left_behind(shelf) == []
 
 
+LONG = "You are an assistant with much to say about yourself. " * 60
+TURN = "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% if messages[0].role != 'system' %}" + LONG + "{% endif %}" + TURN,
+        LONG + TURN,
+    ],
+    ids=["as Mistral's do", "always"],
+)
+def test_a_template_with_a_long_text_of_its_own_is_no_reason_to_refuse_a_model(tmp_path: Path, shelf: ModelShelf, template: str) -> None:
+    assert prepare(tiny_model(tmp_path / "tiny.gguf", template=template), shelf).notes == ()
+
+
+def test_a_template_that_refuses_how_every_question_begins_is_told(tmp_path: Path, shelf: ModelShelf) -> None:
+    path = tiny_model(tmp_path / "tiny.gguf", template="{% if messages|length < 3 %}{{ raise_exception('too short') }}{% endif %}" + TURN)
+    with pytest.raises(NotAModel, match=r"tiny\.gguf can't be added: its chat template refuses the messages: too short"):
+        prepare(path, shelf)
+    assert left_behind(shelf) == []
+
+
 def test_a_name_that_is_taken_is_told_before_anything_is_copied(tiny: Path, shelf: ModelShelf) -> None:
     shelf.add(prepare(tiny, shelf))
     with pytest.raises(ModelTaken, match=r"tiny-test\.f32"):
@@ -172,7 +195,8 @@ def test_what_comes_with_it_is_kept_and_its_context_is_what_it_was_made_for(tiny
     prepared = prepare(tiny, shelf, wishes=wishes)
     assert prepared.notes == ("Its context is set to 512 tokens, which the model was made for, not 4096.",)
     model = shelf.find(shelf.add(prepared).name)
-    assert (model.title, model.system, model.parameters.temperature, model.parameters.context) == ("Mine", "Be kind.", 0.5, 512)
+    assert (model.title, model.system, model.parameters) == ("Mine", "Be kind.", Parameters(temperature=0.5, context=512))
+    assert (model.settings.context, model.memory()) == (512, model.memory(512)), "its card and its loader go by the same number"
     assert (model.file.parent / LICENCE).read_text() == "MIT License …"
     assert model.licence == "MIT", "what the file itself says"
 

@@ -13,7 +13,7 @@ from appliance.models.catalogue import GeneratorSettings
 from appliance.models.parameters import Parameters, sampling
 from appliance.models.protocol import Message
 from appliance.models.template import CHATML
-from appliance.shelf.adding import prepare
+from appliance.shelf.adding import Wishes, prepare
 from appliance.shelf.entries import ModelPart, ShelfModel
 from appliance.shelf.intake import bring
 from appliance.shelf.modelfile import LARGEST, Modelfile, exported, parameter_lines, parse, read_modelfile, wishes_of
@@ -133,16 +133,18 @@ def test_a_modelfile_becomes_a_model(tmp_path: Path, shelf: ModelShelf) -> None:
     assert len(prepared.notes) == 2
     model = shelf.find(shelf.add(prepared).name)
     assert model.system.startswith("You know the hut.")
-    assert model.parameters == Parameters(temperature=0.7, context=400, top_k=20)
+    assert (model.parameters, model.settings.context) == (Parameters(temperature=0.7, context=400, top_k=20), 400)
     assert model.examples == parse(WHOLE).messages
 
 
 def test_from_can_name_a_model_of_the_shelf_whose_file_is_not_kept_twice(tmp_path: Path, shelf: ModelShelf) -> None:
-    base = shelf.add(prepare(tiny_model(tmp_path / "tiny.gguf"), shelf, name="base"))
+    wishes = Wishes(parameters=Parameters(context=300))
+    base = shelf.add(prepare(tiny_model(tmp_path / "tiny.gguf"), shelf, name="base", wishes=wishes))
     (tmp_path / "formal").write_text("FROM base:latest\nSYSTEM Be formal.\n")
     model = shelf.add(bring(tmp_path / "formal", shelf))
     assert (model.name, model.title, model.system) == ("formal", "Tiny (formal)", "Be formal.")
     assert model.file.samefile(base.file)
+    assert (base.settings.context, model.settings.context) == (300, 300)
     shelf.remove("base")
     shelf.verify(shelf.find("formal"))
 

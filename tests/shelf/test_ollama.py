@@ -93,7 +93,7 @@ def test_one_of_them_comes_to_the_shelf_with_all_its_layers(store: Store, shelf:
     )
     model = shelf.find(shelf.add(prepared).name)
     assert (model.name, model.title, model.system, model.licence) == ("tiny-1b", "tiny:1b", "Be brief.", "MIT")
-    assert model.parameters == Parameters(temperature=0.6, top_k=20, context=300)
+    assert (model.parameters, model.settings.context) == (Parameters(temperature=0.6, top_k=20, context=300), 300)
     assert model.examples == (Message("user", "Hi"), Message("assistant", "Hello."))
     assert model.file.read_bytes() == store.weights
     assert (model.file.parent / LICENCE).read_text() == "MIT License\nCopyright"

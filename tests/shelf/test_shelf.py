@@ -19,6 +19,7 @@ from appliance.models.parameters import Parameters
 from appliance.models.protocol import Message
 from appliance.shelf.entries import ENTRY, check_name, name_of, read_entry
 from appliance.shelf.fitting import free_for_models, misfit
+from appliance.shelf.listing import model_as_json
 from appliance.shelf.purposes import CHOICES, PURPOSES, SPEEDS, Speed
 from appliance.shelf.shelf import ModelShelf
 from tests.shelf.conftest import STARTER, Add, prepared
@@ -236,6 +237,17 @@ def test_a_hostile_entry_is_one_sentence_and_can_be_removed(shelf: ModelShelf, a
         shelf.find("second")
     shelf.remove("second")
     assert shelf.unreadable() == {}
+
+
+def test_a_context_among_a_models_parameters_is_the_one_that_is_counted(shelf: ModelShelf, add: Add) -> None:
+    add("second")
+    file = shelf.folder / "second" / ENTRY
+    file.write_text(json.dumps({**json.loads(file.read_bytes()), "parameters": {"context": 512, "seed": 3}}))
+    model = shelf.find("second")
+    settings = model.settings
+    assert (settings.context, settings.evidence_tokens, settings.max_tokens) == (512, 256, 160)
+    assert model.memory() == model.memory(512)
+    assert model_as_json(shelf, model)["context"] == 512
 
 
 def test_links_lead_nowhere(shelf: ModelShelf, add: Add, tmp_path: Path, second_gguf: Path) -> None:
