@@ -66,19 +66,21 @@ def _run(
     by_name = {source.name: source for source in sources}
     locked: list[Source] = []
     failed = 0
-    ends, read = appliance.account.reading(), 0
-    for line in appliance.ingest.run(sources, given.collection, password=password, cancel=threading.Event(), on_progress=show):
-        show.clear()
-        read += line.status in ("indexed", "partial")
-        if line.status == "failed":
-            failed += 1
-            if line.reason and "--password" in line.reason and line.document in by_name:
-                locked.append(by_name[line.document])
-        if given.json:
-            print(json.dumps(line_as_json(line), ensure_ascii=False), flush=True)
-        else:
-            print_line(line)
-    ends(read)
+    read, before, ends = 0, appliance.ingest.processor_seconds, appliance.account.reading()
+    try:
+        for line in appliance.ingest.run(sources, given.collection, password=password, cancel=threading.Event(), on_progress=show):
+            show.clear()
+            read += line.status in ("indexed", "partial")
+            if line.status == "failed":
+                failed += 1
+                if line.reason and "--password" in line.reason and line.document in by_name:
+                    locked.append(by_name[line.document])
+            if given.json:
+                print(json.dumps(line_as_json(line), ensure_ascii=False), flush=True)
+            else:
+                print_line(line)
+    finally:
+        ends(read, appliance.ingest.processor_seconds - before)
     return locked, failed
 
 

@@ -17,12 +17,14 @@ SUPPLIES = Path("/sys/class/power_supply")
 
 @dataclass(frozen=True, slots=True)
 class Battery:
-    """`watts`: what leaves it now, the whole machine's; `watt_hours`: what is left in it. None where the system doesn't say."""
+    """`watts`: what leaves it now, the whole machine's; `watt_hours`: what is left in it; `full`: watt-hours that it takes. None where the system
+    doesn't say."""
 
     percent: int
     discharging: bool
     watts: float | None = None
     watt_hours: float | None = None
+    full: float | None = None
 
 
 def battery() -> Battery | None:
@@ -44,8 +46,16 @@ def linux(folder: Path) -> Battery | None:
         return None
     watts = [one.watts for one in found if one.watts is not None and one.discharging]
     hours = [one.watt_hours for one in found if one.watt_hours is not None]
-    percent = round(sum(one.percent for one in found) / len(found))
-    return Battery(percent, any(one.discharging for one in found), sum(watts) if watts else None, sum(hours) if hours else None)
+    sizes = [one.full for one in found if one.full]
+    alike = len(sizes) < len(found)  # a small one that is full is no half of the whole, where the sizes are told
+    percent = round(sum(one.percent * (1 if alike else one.full or 0) for one in found) / (len(found) if alike else sum(sizes)))
+    return Battery(
+        percent,
+        any(one.discharging for one in found),
+        sum(watts) if watts else None,
+        sum(hours) if hours else None,
+        None if alike else sum(sizes),
+    )
 
 
 def _supply(folder: Path) -> Battery | None:
@@ -53,17 +63,21 @@ def _supply(folder: Path) -> Battery | None:
     if _text(folder, "type") != "Battery" or _text(folder, "scope") == "Device" or _text(folder, "present") == "0":
         return None
     voltage, current = _micro(folder, "voltage_now"), _micro(folder, "current_now")
-    power, energy, charge = _micro(folder, "power_now"), _micro(folder, "energy_now"), _micro(folder, "charge_now")
+    power = _micro(folder, "power_now")
     if power is None and current is not None and voltage is not None:
         power = current * voltage
-    if energy is None and charge is not None and voltage is not None:
-        energy = charge * voltage
+    energy, full = (_watt_hours(folder, when, voltage) for when in ("now", "full"))
     percent = _text(folder, "capacity")
     if not percent.isdigit():
         return None
     # Some chips count what leaves as less than nothing; 0 is a chip that doesn't know yet.
     watts = abs(power) if power else None
-    return Battery(min(100, int(percent)), _text(folder, "status") == "Discharging", watts, energy)
+    return Battery(min(100, int(percent)), _text(folder, "status") == "Discharging", watts, energy, full)
+
+
+def _watt_hours(folder: Path, when: str, voltage: float | None) -> float | None:
+    energy, charge = _micro(folder, f"energy_{when}"), _micro(folder, f"charge_{when}")
+    return charge * voltage if energy is None and charge is not None and voltage is not None else energy
 
 
 def macos_says(text: str) -> Battery | None:

@@ -1,10 +1,12 @@
 """What a piece of work takes, in joules: by the processor's counters, else by the battery's, else from processor time.
 
 Each says less than one would wish, so each result carries its method and its uncertainty:
-- counters: the processor alone (no screen, no disk), shared out by processor time among all that ran meanwhile;
+- counters: the processor alone (no memory, screen or disk), or the whole machine where it has a counter for that, shared out by processor
+  time among all that ran meanwhile;
 - battery: the whole machine while it runs on it, the screen included, shared out in the same way;
 - processor time: seconds of one core × watts of a core. 15 W processors of laptops have 2 to 4 cores, 4 to 7.5 W each; the default of Green
   Algorithms for a processor that it doesn't know is 12 W a core (Lannelongue et al., Advanced Science 2021). So 8 W, half of it either way.
+  Time is counted by hyperthread, of which two make a core: 4 cores with 8 of them take 15 to 28 W, not 64.
 """
 
 from __future__ import annotations
@@ -27,21 +29,38 @@ _UNCERTAIN = {COUNTERS: 0.2, BATTERY: 0.3, ESTIMATE: 0.5}
 """As shares. Counters: RAPL agrees with a meter within some percent, sharing out by time does not. Battery: its chip is asked twice."""
 _LEAST_SECONDS = 1.0
 """A battery's chip is asked at most so often by its driver: what took less can't be told by it."""
+PROCESSORS = Path("/sys/devices/system/cpu")
 
 
 def processor_seconds() -> float:
-    """What this process and its ended children used of all cores."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    """What this process used of all cores. Children tell of themselves: the system adds a child's whole life when it ends, and a model that is
+    loaded anew has answered all afternoon."""
+    return time.process_time()
+
+
+def cores_of_a_processor(folder: Path = PROCESSORS) -> float:
+    """How many real cores stand behind each processor that programs run on: a half where cores have hyperthreads; 1 where the system doesn't say."""
+    try:
+        siblings = [path.read_text() for path in folder.glob("cpu[0-9]*/topology/thread_siblings_list")]
+    except OSError:
+        return 1.0
+    return len(set(siblings)) / len(siblings) if siblings else 1.0
 
 
 class Meter:
     """Safe from many threads: each `begin` is its own measurement."""
 
-    def __init__(self, rapl: Rapl | None = None, look: Callable[[], Battery | None] = battery, stat: Path = Path("/proc/stat")) -> None:
+    def __init__(
+        self,
+        rapl: Rapl | None = None,
+        look: Callable[[], Battery | None] = battery,
+        stat: Path = Path("/proc/stat"),
+        processors: Path = PROCESSORS,
+    ) -> None:
         self._rapl = rapl or Rapl()
         self._look = look
         self._stat = stat
+        self.watts_of_a_processor = WATTS_OF_A_CORE * cores_of_a_processor(processors)
 
     def begin(self) -> Period:
         return Period(self, time.monotonic(), self._rapl.read(), self.busy_seconds(), self._look())
@@ -59,7 +78,8 @@ class Meter:
         """How that is, for people."""
         match self.method:
             case method if method == COUNTERS:
-                return "Measured by the processor's own counters: the processor alone, shared out by processor time. About a fifth more or less."
+                what = "the whole machine" if self._rapl.whole else "the processor alone"
+                return f"Measured by the processor's own counters: {what}, shared out by processor time. About a fifth more or less."
             case method if method == BATTERY:
                 return "Measured by the battery: the whole machine with its screen, shared out by processor time. About a third more or less."
         why = "This machine's energy counters may only be read by its administrator" if self._rapl.found else "This machine tells no energy"
@@ -96,7 +116,7 @@ class Period:
         seconds = time.monotonic() - self.began
         if used <= 0 or seconds <= 0:
             return None
-        found = self._by_counters(used) or self._by_battery(seconds, used) or (used * WATTS_OF_A_CORE, ESTIMATE)
+        found = self._by_counters(used) or self._by_battery(seconds, used) or (used * self.meter.watts_of_a_processor, ESTIMATE)
         return Energy(round(found[0], 3), found[1], _UNCERTAIN[found[1]], round(seconds, 3))
 
     def _by_counters(self, used: float) -> tuple[float, str] | None:

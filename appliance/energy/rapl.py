@@ -12,7 +12,8 @@ from pathlib import Path
 
 POWERCAP = Path("/sys/class/powercap")
 _PACKAGE = re.compile(r"intel-rapl:\d+")
-"""A whole processor; those with a second number are parts of one, counted in it."""
+"""A whole processor. Those with a second number are parts of one, counted in it, or the memory beside it ("dram"), which is not: few laptops tell
+of that, and what is shown would be another thing on each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Rapl:
     def found(self) -> bool:
         """Whether this machine has such counters, readable or not."""
         return bool(self._packages())
+
+    @property
+    def whole(self) -> bool:
+        """Whether they count the whole machine ("psys") and not the processor alone."""
+        return any(_is_whole(entry) for entry in self._packages())
 
     def read(self) -> Reading | None:
         """None where there are none, or they may not be read."""
@@ -58,13 +64,17 @@ class Rapl:
             found = sorted(entry for entry in self._folder.iterdir() if _PACKAGE.fullmatch(entry.name))
         except OSError:
             return []
-        # "psys" is the whole platform, where it is there: the packages are in it.
-        whole = [entry for entry in found if _text(entry / "name") == "psys"]
+        # The packages are in it.
+        whole = [entry for entry in found if _is_whole(entry)]
         return whole or found
 
     def _read(self, file: str) -> dict[str, int]:
         found = {entry.name: _text(entry / file) for entry in self._packages()}
         return {name: int(text) for name, text in found.items() if text.isdigit()}
+
+
+def _is_whole(zone: Path) -> bool:
+    return _text(zone / "name") == "psys"
 
 
 def _text(path: Path) -> str:

@@ -55,11 +55,11 @@ class _Job:
     """By the user. `cancel` alone is also set where the appliance closes, and then the job goes on after the next start."""
 
 
-Measure = Callable[[], Callable[[int], None]]
+Measure = Callable[[], Callable[[int, float], None]]
 
 
-def unmeasured() -> Callable[[int], None]:
-    return lambda _: None
+def unmeasured() -> Callable[[int, float], None]:
+    return lambda read, workers: None
 
 
 class Jobs:
@@ -68,7 +68,8 @@ class Jobs:
     def __init__(self, ingest: Ingest, inbox: Path, after: Callable[[int], None] = lambda collection_id: None, measure: Measure = unmeasured) -> None:
         """Begin with what the last process left. `after(collection_id)` is called when a job has changed a collection.
 
-        `measure` begins to measure what reading takes, and what it returns is told at the end how many documents were read.
+        `measure` begins to measure what reading takes, and what it returns is told at the end how many documents were read, and the processor
+        seconds of the workers that did.
         """
         self._ingest = ingest
         self._inbox = Inbox(inbox)
@@ -150,7 +151,7 @@ class Jobs:
         left = job.staged.left
         sources = [Source(file.path, file.name, optional="/" in file.name) for file in left]
         lines = self._ingest.run(sources, job.staged.collection, password=job.password, cancel=job.cancel, on_progress=lambda p: self._note(job, p))
-        read, ends = 0, self._measure()
+        read, before, ends = 0, self._ingest.processor_seconds, self._measure()
         try:
             for file, line in zip(left, lines, strict=False):
                 self._inbox.through(job.staged, file, line)
@@ -159,7 +160,7 @@ class Jobs:
                     job.lines.append(line)
         finally:
             lines.close()
-            ends(read)
+            ends(read, self._ingest.processor_seconds - before)
             with suppress(NoSuchCollection):
                 self._after(self._ingest.library.collection(job.staged.collection).id)
         self._finish(job, "cancelled" if job.cancelled else "waiting" if job.cancel.is_set() else "done")

@@ -34,6 +34,11 @@ class Ingest:
         self._embedder = embedder
         self._sandbox = sandbox
 
+    @property
+    def processor_seconds(self) -> float:
+        """What the processes that convert documents have used so far; the rest is this process's own."""
+        return self._sandbox.processor_seconds
+
     def run(
         self,
         sources: Sequence[Source],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ _STOPPED = "reading was stopped"
 _DEATHS = 6
 """Workers that one document may cost: three pages that kill both readers."""
 _RENDER_SECONDS = 30.0
+_STARTED = 2.0
+"""Processor seconds that a spawned worker may have used while it waited for its document: Python's start and the imports."""
 
 
 class Sandbox:
@@ -46,6 +49,8 @@ class Sandbox:
         self._seconds = seconds
         self._seconds_per_page = seconds_per_page
         self._silence = silence
+        self._used = 0.0
+        self._counting = threading.Lock()
         self._processes = processes or (Nursery() if Nursery.works_here() else Spawner())
 
     def convert(self, path: Path, *, name: str, password: str | None = None, cancel: threading.Event | None = None) -> Conversion:
@@ -68,6 +73,12 @@ class Sandbox:
             if len(reading.pages) == reading.count or time.monotonic() > reading.deadline:
                 break
         return reading.given_up(trouble)
+
+    @property
+    def processor_seconds(self) -> float:
+        """What the workers that read documents have used so far, by their own account: the system tells it of no child that the nursery forked."""
+        with self._counting:
+            return self._used
 
     def render(self, path: Path, page_number: int, width: int, *, password: str | None = None) -> bytes:
         """Page `page_number` of a PDF, from 1, as a PNG `width` pixels wide. Raises FileUnreadable, PasswordNeeded."""
@@ -107,7 +118,7 @@ class Sandbox:
 
     def _read(self, reading: _Reading, request: Mapping[str, object], name: str, cancel: threading.Event | None) -> str:
         """Take what one worker says of the file into `reading`; why it ended before its time, "" where it did not."""
-        worker = self._worker(name)
+        worker, began, used = self._worker(name), time.monotonic(), 0.0
         watch = _Watch(worker, reading, self._silence, cancel)
         try:
             if not worker.begin(request):
@@ -117,12 +128,15 @@ class Sandbox:
                 if message is None:
                     return watch.reason or _CRASHED
                 watch.heard()
+                used = wire.seconds(message.get("used", 0), _STARTED + (time.monotonic() - began) * (os.cpu_count() or 1))
                 reading.take(message, self._seconds, self._seconds_per_page)
         except wire.Untrustworthy:
             return _CRASHED
         finally:
             watch.close()
             worker.close()
+            with self._counting:
+                self._used += used
         return ""
 
     def _ask(self, request: Mapping[str, object]) -> Mapping[str, object]:

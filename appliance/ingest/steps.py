@@ -31,6 +31,9 @@ _PIECE = 1 << 20
 class Converts(Protocol):
     """What the pipeline needs of the sandbox; tests bring their own to provoke a fault."""
 
+    @property
+    def processor_seconds(self) -> float: ...
+
     def convert(self, path: Path, *, name: str, password: str | None = None, cancel: threading.Event | None = None) -> Conversion: ...
 
 

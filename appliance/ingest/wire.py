@@ -1,7 +1,8 @@
 """Frames between the parent and a worker: four bytes of length, then JSON. The parent believes nothing of what comes back.
 
 request   {"task": "convert"|"render"|"boxes", "path", …}
-replies   {"begin": {"kind", "pages"}} · {"page": {…}} for each page · {"end": {…}}, or {"error": {"class", "detail"}} at any time
+replies   {"begin": {"kind", "pages"}} · {"page": {…}} for each page · {"end": {…}}, or {"error": {"class", "detail"}} at any time;
+          each of them with "used": the processor seconds of the worker until then
 """
 
 from __future__ import annotations
@@ -101,6 +102,13 @@ def text(untrusted: object, limit: int) -> str:
 
 def number(untrusted: object, limit: int) -> int:
     return _number(untrusted, limit)
+
+
+def seconds(untrusted: object, limit: float) -> float:
+    """`limit`: what can be at most; a clock that runs a little ahead of ours is no lie."""
+    if isinstance(untrusted, bool) or not isinstance(untrusted, (int, float)) or not untrusted >= 0:
+        raise Untrustworthy("no time")
+    return float(min(untrusted, limit))
 
 
 def fields(untrusted: object) -> dict[str, object]:

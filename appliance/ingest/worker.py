@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -37,19 +38,23 @@ def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
     if request is None:
         return
     missing = confine()
+
+    def tell(frame: Frame) -> None:
+        wire.send(replies, {**frame, "used": round(time.process_time(), 4)})
+
     try:
         for frame in _TASKS[str(request["task"])](request, missing):
-            wire.send(replies, frame)
+            tell(frame)
     except IngestError as error:
         kind = type(error).__name__ if type(error).__name__ in wire.ERRORS else "FileUnreadable"
-        wire.send(replies, {"error": {"class": kind, "detail": line(str(error.details.get("detail", error)), 500)}})
+        tell({"error": {"class": kind, "detail": line(str(error.details.get("detail", error)), 500)}})
     except MemoryError:
-        wire.send(replies, {"error": {"class": "FileUnreadable", "detail": f"This file needs more than {MEMORY_WORDS} to be read."}})
+        tell({"error": {"class": "FileUnreadable", "detail": f"This file needs more than {MEMORY_WORDS} to be read."}})
     except Exception as error:  # the converters' libraries raise anything at all on broken files
         detail = f"This file is damaged and can't be read ({line(f'{type(error).__name__}: {error}', 200)})."
         if isinstance(error, RecursionError):
             detail = "This file is damaged: it is nested too deeply."
-        wire.send(replies, {"error": {"class": "FileUnreadable", "detail": detail}})
+        tell({"error": {"class": "FileUnreadable", "detail": detail}})
 
 
 def _convert(request: Frame, missing: tuple[str, ...]) -> Iterator[Frame]:

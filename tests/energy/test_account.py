@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,25 +20,74 @@ from appliance.models.parameters import Parameters
 SHELF = (Candidate("large", "Large", 900), Candidate("small", "Small", 100))
 
 
+class Clock:
+    """time.monotonic() as told."""
+
+    now = 1000.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(time, "monotonic", lambda: made.now)
+    return made
+
+
 @pytest.fixture
 def library(home: Path) -> Iterator[Library]:
     with Library.open(home, write=True, purpose="test") as opened:
         yield opened
 
 
-def account(library: Library | None, tmp_path: Path, battery: Battery | None = None) -> Account:
-    return Account(Meter(Rapl(tmp_path / "none"), lambda: battery), Consumption(library) if library else None)
+def account(library: Library | None, tmp_path: Path, look: Callable[[], Battery | None] = lambda: None) -> Account:
+    nowhere = tmp_path / "none"
+    return Account(Meter(Rapl(nowhere), look, stat=nowhere, processors=nowhere), Consumption(library) if library else None)
 
 
 def test_days_are_summed_and_outlive_the_process(library: Library, tmp_path: Path) -> None:
     kept = account(library, tmp_path)
-    kept.add("answer", Energy(36.0, ESTIMATE, 0.5, 2.0))
-    kept.add("answer", Energy(36.0, ESTIMATE, 0.5, 2.0))
-    kept.add("document", Energy(72.0, ESTIMATE, 0.5, 9.0), count=4)
-    kept.add("answer", None)
+    for _ in range(2):
+        kept.answering()(4.5)
+    kept.reading()(4, 9.0)
+    kept.answering()(0.0)
     (day,) = account(library, tmp_path).days()
-    assert (day.date, day.answers, day.documents, day.watt_hours) == (today(), 2, 4, pytest.approx(0.04))
+    assert (day.date, day.answers, day.documents) == (today(), 2, 4)
+    assert day.watt_hours == pytest.approx(0.04, rel=0.2), "besides what this process used itself"
     assert (day.plus_minus, day.methods) == (pytest.approx(0.5), (ESTIMATE,))
+
+
+def test_an_answer_of_several_calls_is_one(library: Library, tmp_path: Path) -> None:
+    kept = account(library, tmp_path)
+    ends = kept.answering()
+    each = []
+    for _ in range(3):
+        ends(0.0)  # each call begins with what it reads
+        each.append(ends(2.0))
+    (day,) = kept.days()
+    assert day.answers == 1
+    assert [one.joules for one in each if one] == [16.0, 16.0, 16.0]
+    assert kept.last is not None
+    assert kept.last.joules == day.joules == 48.0
+    assert kept.last.seconds == pytest.approx(sum(one.seconds for one in each if one))
+
+
+def test_what_passes_before_an_answer_is_read_is_not_its_time(tmp_path: Path, clock: Clock) -> None:
+    ends = account(None, tmp_path).answering()
+    clock.now += 60  # others answer, and the model is loaded
+    ends(0.0)
+    clock.now += 3
+    energy = ends(5.0)
+    assert energy is not None
+    assert energy.seconds == pytest.approx(3.0)
+
+
+def test_reading_is_this_process_and_its_workers(library: Library, tmp_path: Path) -> None:
+    kept = account(library, tmp_path)
+    kept.reading()(0, 100.0)
+    assert kept.days() == (), "where nothing was read, nothing is told"
+    kept.reading()(1, 100.0)
+    (day,) = kept.days()
+    assert day.joules == pytest.approx(800.0, rel=0.1)
 
 
 def test_a_library_of_an_older_version_has_no_days_and_gets_them(library: Library, tmp_path: Path) -> None:
@@ -52,25 +102,34 @@ def test_old_days_go(library: Library) -> None:
     assert len(kept.days(1000)) == 400
 
 
-def test_answers_left_are_reckoned_by_the_last_ones(tmp_path: Path) -> None:
-    full = account(None, tmp_path, Battery(50, True, 10.0, 20.0))
+def test_answers_left_are_reckoned_by_what_the_last_ones_drew(tmp_path: Path, clock: Clock) -> None:
+    watts = 6.0
+    full = account(None, tmp_path, lambda: Battery(50, True, watts, 20.0))
     charge = full.charge()
     assert charge
     assert charge.answers_left is None
     for _ in range(3):
-        full.add("answer", Energy(80.0, ESTIMATE, 0.5, 12.0))
+        watts, ends = 6.0, full.answering()
+        clock.now += 12
+        watts = 20.0
+        ends(30.0)
+    watts = 6.0  # whoever looks now sees an idle machine
     charge = full.charge()
     assert charge
-    assert charge.answers_left == 600  # 20 Wh at 10 W last 7,200 s
-    assert charge.sentence == "On battery: 50 %, good for about 600 more answers like the last ones."
+    assert charge.answers_left == 300  # 20 Wh at 20 W last 3,600 s
+    assert charge.sentence == "On battery: 50 %, good for about 300 more answers like the last ones."
+    watts = 40.0
+    charge = full.charge()
+    assert charge
+    assert charge.answers_left == 150, "more leaves it now than then"
 
 
 def test_what_the_battery_does_not_say_is_said(tmp_path: Path) -> None:
     assert account(None, tmp_path).charge() is None
-    plugged = account(None, tmp_path, Battery(90, False)).charge()
+    plugged = account(None, tmp_path, lambda: Battery(90, False)).charge()
     assert plugged
     assert "Plugged in" in plugged.sentence
-    silent = account(None, tmp_path, Battery(30, True)).charge()
+    silent = account(None, tmp_path, lambda: Battery(30, True)).charge()
     assert silent
     assert "doesn't say" in silent.sentence
 

@@ -36,6 +36,15 @@ def test_two_batteries_are_one_and_a_mouse_is_none(tmp_path: Path) -> None:
     assert linux(tmp_path) == Battery(70, True, 5.0, 30.0)
 
 
+def test_a_small_battery_that_is_full_is_no_half_of_both(tmp_path: Path) -> None:
+    supply(tmp_path, "BAT0", type="Battery", status="Unknown", capacity=100, energy_now=23_000_000, energy_full=23_000_000)
+    told = {"charge_now": 300_000, "charge_full": 6_000_000, "voltage_now": 12_000_000}  # 3.6 of 72 Wh
+    supply(tmp_path, "BAT1", type="Battery", status="Discharging", capacity=5, power_now=9_000_000, **told)
+    found = linux(tmp_path)
+    assert found
+    assert (found.percent, found.watt_hours, found.full) == (28, pytest.approx(26.6), pytest.approx(95.0))
+
+
 def test_plugged_in_absent_and_unreadable_ones(tmp_path: Path) -> None:
     assert linux(tmp_path / "none") is None
     supply(tmp_path, "BAT0", type="Battery", present=0, capacity=0)

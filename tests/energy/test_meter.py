@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 
 from appliance.documents import Energy, both
 from appliance.energy.battery import Battery
-from appliance.energy.meter import BATTERY, COUNTERS, ESTIMATE, Meter, processor_seconds
+from appliance.energy.meter import BATTERY, COUNTERS, ESTIMATE, Meter, cores_of_a_processor, processor_seconds
 from appliance.energy.rapl import Rapl
 from tests.energy.test_rapl import package
 
@@ -18,13 +20,33 @@ def proc_stat(path: Path, ticks: int) -> Path:
     return path
 
 
+def topology(folder: Path, *siblings: str) -> Path:
+    """As Linux shows it: "0,4" for both hyperthreads of a core."""
+    for number, text in enumerate(siblings):
+        where = folder / f"cpu{number}" / "topology"
+        where.mkdir(parents=True)
+        (where / "thread_siblings_list").write_text(f"{text}\n", encoding="ascii")
+    (folder / "cpufreq").mkdir()
+    return folder
+
+
 def test_processor_time_is_what_is_left_where_nothing_is_measured(tmp_path: Path) -> None:
-    meter = Meter(Rapl(tmp_path), lambda: None)
+    meter = Meter(Rapl(tmp_path), lambda: None, processors=tmp_path / "none")
     energy = meter.begin().end(2.0)
     assert energy is not None
     assert (energy.joules, energy.method, energy.plus_minus) == (16.0, ESTIMATE, 0.5)
     assert "estimated" in meter.sentence
     assert meter.begin().end(0.0) is None
+
+
+def test_two_hyperthreads_are_one_core_of_the_estimate(tmp_path: Path) -> None:
+    assert cores_of_a_processor(tmp_path / "none") == 1
+    assert cores_of_a_processor(topology(tmp_path / "plain", "0", "1")) == 1
+    assert cores_of_a_processor(topology(tmp_path / "mixed", "0-1", "0-1", "2", "3")) == 0.75
+    laptop = topology(tmp_path / "laptop", "0,4", "1,5", "2,6", "3,7", "0,4", "1,5", "2,6", "3,7")
+    energy = Meter(Rapl(tmp_path), lambda: None, processors=laptop).begin().end(8.0)  # one second on all eight
+    assert energy is not None
+    assert energy.joules == 32
 
 
 def test_counters_are_shared_out_by_processor_time(tmp_path: Path) -> None:
@@ -37,7 +59,9 @@ def test_counters_are_shared_out_by_processor_time(tmp_path: Path) -> None:
     energy = period.end(1.0)
     assert energy is not None
     assert (energy.joules, energy.method) == (pytest.approx(10.0), COUNTERS)
-    assert "own counters" in meter.sentence
+    assert "own counters: the processor alone" in meter.sentence
+    package(tmp_path, "intel-rapl:1", "psys", 0)
+    assert "own counters: the whole machine" in meter.sentence
 
 
 def test_more_time_than_the_system_saw_is_the_whole_of_it(tmp_path: Path) -> None:
@@ -67,6 +91,12 @@ def test_what_this_process_used_is_counted() -> None:
     while processor_seconds() - before < 0.05:
         sum(range(10_000))
     assert processor_seconds() > before
+
+
+def test_what_a_child_used_in_its_whole_life_is_not_counted_when_it_ends() -> None:
+    before = processor_seconds()
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 1.0: pass"], check=True)
+    assert processor_seconds() - before < 0.5
 
 
 def test_two_ways_of_knowing_are_named_both() -> None:

@@ -39,6 +39,14 @@ def test_the_whole_platform_counts_instead_of_its_packages(tmp_path: Path) -> No
     assert taken(Rapl(tmp_path), tmp_path, ("intel-rapl:0", "package-0", 10_000_000), ("intel-rapl:1", "psys", 15_000_000)) == pytest.approx(15.0)
 
 
+def test_what_they_count_is_known(tmp_path: Path) -> None:
+    package(tmp_path, "intel-rapl:0", "package-0", 0)
+    package(tmp_path, "intel-rapl:0:1", "dram", 0)
+    assert not Rapl(tmp_path).whole
+    package(tmp_path, "intel-rapl:1", "psys", 0)
+    assert Rapl(tmp_path).whole
+
+
 def test_a_counter_that_begins_anew_is_carried_on(tmp_path: Path) -> None:
     package(tmp_path, "intel-rapl:0", "package-0", 9_000_000, limit=10_000_000)
     assert taken(Rapl(tmp_path), tmp_path, ("intel-rapl:0", "package-0", 2_000_000)) == pytest.approx(3.0)

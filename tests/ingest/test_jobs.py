@@ -14,7 +14,7 @@ import pytest
 from appliance.documents import Conversion, Page
 from appliance.errors import BadRequest, DiskFull, KindUnknown, NotThere
 from appliance.ingest.inbox import Inbox
-from appliance.ingest.jobs import Jobs, JobState
+from appliance.ingest.jobs import Jobs, JobState, Measure, unmeasured
 from appliance.ingest.pipeline import Converts, Ingest
 from appliance.ingest.sandbox import Sandbox
 from appliance.library.store import Library
@@ -37,8 +37,8 @@ def start(library: Library, embedder: Embedder, inbox: Path) -> Iterator[Callabl
     """Starts Jobs over the real library and embedder; all are closed at the end."""
     started: list[Jobs] = []
 
-    def start(sandbox: Converts | None = None, after: Callable[[int], None] = lambda collection_id: None) -> Jobs:
-        jobs = Jobs(Ingest(library, lambda: embedder, sandbox or Plain()), inbox, after)
+    def start(sandbox: Converts | None = None, after: Callable[[int], None] = lambda collection_id: None, measure: Measure = unmeasured) -> Jobs:
+        jobs = Jobs(Ingest(library, lambda: embedder, sandbox or Plain()), inbox, after, measure)
         started.append(jobs)
         return jobs
 
@@ -55,9 +55,11 @@ class Plain:
         self.free = free
         self.calls: list[tuple[str, str | None]] = []
         self.reached = threading.Event()
+        self.processor_seconds = 3.0
 
     def convert(self, path: Path, *, name: str, password: str | None = None, cancel: threading.Event | None = None) -> Conversion:
         self.calls.append((name, password))
+        self.processor_seconds += 0.5
         if name.endswith(".unknownkind"):
             raise KindUnknown(detail=name)
         if self.gate and name not in self.free:
@@ -257,6 +259,14 @@ def test_an_upload_that_cannot_be_taken_leaves_nothing(start: Callable[..., Jobs
         jobs.submit("papers", files("a.txt"))
     assert list(inbox.iterdir()) == []
     assert jobs.all() == ()
+
+
+def test_what_reading_takes_is_told_with_the_time_of_its_workers(start: Callable[..., Jobs]) -> None:
+    told: list[tuple[int, float]] = []
+    jobs = start(measure=lambda: lambda read, workers: told.append((read, workers)))
+    ended(jobs, jobs.submit("papers", files("a.txt", "b.txt", "c.unknownkind")))
+    ended(jobs, jobs.submit("papers", files("d.txt")))
+    assert told == [(2, 1.5), (1, 0.5)], "the workers of another upload are not counted again"
 
 
 def test_a_job_that_nobody_knows_is_said_to_be_gone(start: Callable[..., Jobs]) -> None:

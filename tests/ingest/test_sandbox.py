@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -63,6 +64,25 @@ def test_both_ways_of_starting_a_worker_read_the_same(either: Sandbox, make: Mak
         either.convert(Path(sys.executable), name="python")
 
 
+def test_workers_tell_what_they_used_and_are_not_asked_twice(either: Sandbox, make: Make) -> None:
+    assert either.processor_seconds == 0
+    either.convert(make("pdf"), name="a.pdf")
+    first = either.processor_seconds
+    assert first > 0
+    with pytest.raises(KindUnknown):
+        either.convert(Path(sys.executable), name="python")
+    assert either.processor_seconds > first, "what can't be read took its time, too"
+    either.render(make("pdf"), 1, 100)
+    assert either.processor_seconds == pytest.approx(first, abs=2.0)
+
+
+def test_a_worker_that_lies_about_its_time_is_not_believed(file: Path) -> None:
+    sandbox, began = misbehaving("wire.send = (lambda send: lambda to, told: send(to, {**told, 'used': 1e9}))(wire.send)"), time.monotonic()
+    sandbox.convert(file, name="a.pdf")
+    sandbox.close()
+    assert 0 < sandbox.processor_seconds <= 2.0 + (time.monotonic() - began) * (os.cpu_count() or 1)
+
+
 def test_a_page_that_kills_pdfium_is_read_by_pypdf(file: Path) -> None:
     sandbox = misbehaving("if index == 1 and not request['stand_in']: os._exit(9)")
     conversion = sandbox.convert(file, name="a.pdf")
@@ -118,6 +138,8 @@ def test_a_file_without_pages_is_read_whole_or_not_at_all(deed: str, reason: str
         "wire.send(replies, {'end': {}})",
         "wire.send(replies, {'error': {'class': 'SystemExit', 'detail': 'x'}})",
         "wire.send(replies, {'nothing': 1})",
+        "wire.send(replies, {'page': {'text': 'Text.'}, 'used': float('nan')})",
+        "wire.send(replies, {'page': {'text': 'Text.'}, 'used': -1})",
         "sys.stdout.buffer.write((4).to_bytes(4, 'big') + b'null'); sys.stdout.flush()",
     ],
 )
