@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from appliance.answer import prompt as prompts
 from appliance.answer.answers import Enough
@@ -23,7 +24,7 @@ from appliance.models.choice import Choice
 from appliance.models.parameters import Parameters, checked
 from appliance.models.protocol import Waiting
 from appliance.models.request import Request
-from appliance.models.writes import ChoosesModel
+from appliance.models.writes import ChoosesModel, prompt_tokens
 
 FEWEST, MOST = 2, 6
 """Contenders of one comparison: more than six columns are a table, and `haversack compare --questions` makes one."""
@@ -201,10 +202,11 @@ class Contest:
         """
         writes = self._models(model, parameters=parameters)
         beginning = prompts.beginning(prompts.told(writes.settings, parameters.over(writes.own)))
-        for event in writes.generate(Request(beginning, 0, client=self._client), stop):
-            if isinstance(event, Waiting):
-                yield Said(index, Queued(event.ahead))
-        return writes.prompt_tokens(beginning)
+        with writes.hold(self._client, stop) as held:
+            for event in chain(held.wait(), held.generate(Request(beginning, 0, client=self._client), stop)):
+                if isinstance(event, Waiting):
+                    yield Said(index, Queued(event.ahead))
+            return 0 if stop.is_set() else prompt_tokens(held, beginning)
 
 
 def figures(answer: Answer, *, known_before: bool = False) -> Figures:

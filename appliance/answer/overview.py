@@ -24,7 +24,7 @@ from appliance.library.reading import Reader
 from appliance.models.catalogue import GeneratorSettings
 from appliance.models.choice import UNLESS_TOLD, Choice
 from appliance.models.generator import Done, Piece, Waiting
-from appliance.models.writes import ChoosesModel, Writes
+from appliance.models.writes import ChoosesModel, Writes, prompt_tokens
 
 LEAST_PARAMETERS = 1e9
 """A model below this is not asked to summarise: SmolLM2-135M mixes up what it read."""
@@ -142,21 +142,27 @@ class Overview:
         prose.rests_on(every_sentence(evidence))
         told = self._choice.parameters.over(generator.own)
         settings = prompts.told(generator.settings, told)
-        prompt = prompts.build(prompts.SUMMARISE, evidence, part.quotes, settings, generator.prompt_tokens, told.system or "")
-        if prompt is None:
-            return
-        enough = Enough(self._cancel)
-        for event in generator.generate(prompt.request(self._choice), enough):
-            match event:
-                case Waiting(ahead=ahead):
-                    yield Queued(ahead)
-                case Piece(text=text):
-                    draft.first_token_now()
-                    yield from prose.feed(text)
-                    if prose.full:
-                        enough.set()
-                case Done() as done:
-                    draft.count(done, enough)
+        with generator.hold(self._choice.client, self._cancel) as held:
+            for waiting in held.wait():
+                yield Queued(waiting.ahead)
+            if self._cancel.is_set():
+                draft.stopped = True
+                return
+            prompt = prompts.build(prompts.SUMMARISE, evidence, part.quotes, settings, partial(prompt_tokens, held), told.system or "")
+            if prompt is None:
+                return
+            enough = Enough(self._cancel)
+            for event in held.generate(prompt.request(self._choice), enough):
+                match event:
+                    case Waiting(ahead=ahead):
+                        yield Queued(ahead)
+                    case Piece(text=text):
+                        draft.first_token_now()
+                        yield from prose.feed(text)
+                        if prose.full:
+                            enough.set()
+                    case Done() as done:
+                        draft.count(done, enough)
         yield from prose.finish()
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from appliance.answer import prompt as prompts
 from appliance.answer.answers import Draft, Enough, refusal
@@ -23,7 +24,7 @@ from appliance.library.reading import Reader
 from appliance.models.choice import UNLESS_TOLD, Choice
 from appliance.models.embeds import Embeds
 from appliance.models.generator import Done, Piece, Reading, Waiting
-from appliance.models.writes import ChoosesModel, Writes
+from appliance.models.writes import ChoosesModel, Held, prompt_tokens
 
 Completes = Callable[[str, Sequence[Turn]], str]
 """(question, conversation so far) → the question as it can be searched for."""
@@ -189,19 +190,23 @@ class Asker:
         draft.model, draft.note = generator.name, generator.note
         told = choice.parameters.over(generator.own)
         settings = prompts.told(generator.settings, told)
-        prompt = prompts.build(draft.searched_for, draft.evidence, ranked, settings, generator.prompt_tokens, told.system or "")
-        if prompt is None:
-            draft.note = "The question leaves this model no room for evidence: only the quotes are shown."
-            return
-        prose.most = prompt.sentences
-        yield from self._stream(draft, generator, prompt, prose, cancel, choice)
+        with generator.hold(choice.client, cancel) as held:
+            for waiting in held.wait():
+                yield Queued(waiting.ahead)
+            if cancel.is_set():
+                draft.stopped = True
+                return
+            prompt = prompts.build(draft.searched_for, draft.evidence, ranked, settings, partial(prompt_tokens, held), told.system or "")
+            if prompt is None:
+                draft.note = "The question leaves this model no room for evidence: only the quotes are shown."
+                return
+            prose.most = prompt.sentences
+            yield from self._stream(draft, held, prompt, prose, cancel, choice)
 
-    def _stream(
-        self, draft: Draft, generator: Writes, prompt: Prompt, prose: Prose, cancel: threading.Event, choice: Choice
-    ) -> Iterator[AnswerEvent]:
+    def _stream(self, draft: Draft, held: Held, prompt: Prompt, prose: Prose, cancel: threading.Event, choice: Choice) -> Iterator[AnswerEvent]:
         """The model's prose, streamed and checked; whatever happens to the model, the answer with its quotes is finished."""
         enough = Enough(cancel)
-        for event in generator.generate(prompt.request(choice), enough):
+        for event in held.generate(prompt.request(choice), enough):
             match event:
                 case Waiting(ahead=ahead):
                     yield Queued(ahead)

@@ -115,25 +115,31 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
 def _sentence(text: str, language: str, model: Writes, cancel: threading.Event, client: str) -> Iterator[Queued | Delta]:
     """One sentence's translation on one line, no marker of the model's own in it."""
     messages = _messages(text, language)
-    room = model.settings.context - model.prompt_tokens(messages) - _SPARE
-    if room < _SPARE:  # a sentence of pages: it is left as it is
-        return
-    most = min(room, _SPARE + 3 * model.count_tokens([text])[0])
-    markers, begun = MarkerFilter(), False
-    for event in model.generate(Request(messages, most, stop=("\n\n",), client=client), cancel):
-        match event:
-            case Waiting(ahead=ahead):
-                yield Queued(ahead)
-            case Piece(text=piece):
-                piece = re.sub(r"\s+", " ", markers.feed(piece))
-                piece = piece if begun else piece.lstrip()
-                if piece:
-                    begun = True
-                    yield Delta(piece)
-            case Done():
-                rest = markers.flush().rstrip()
-                if begun and rest:
-                    yield Delta(rest)
+    with model.hold(client, cancel) as held:
+        for waiting in held.wait():
+            yield Queued(waiting.ahead)
+        if cancel.is_set():
+            return
+        whole, own = held.count_tokens([messages, text])
+        room = model.settings.context - whole - _SPARE
+        if room < _SPARE:  # a sentence of pages: it is left as it is
+            return
+        most = min(room, _SPARE + 3 * own)
+        markers, begun = MarkerFilter(), False
+        for event in held.generate(Request(messages, most, stop=("\n\n",), client=client), cancel):
+            match event:
+                case Waiting(ahead=ahead):
+                    yield Queued(ahead)
+                case Piece(text=piece):
+                    piece = re.sub(r"\s+", " ", markers.feed(piece))
+                    piece = piece if begun else piece.lstrip()
+                    if piece:
+                        begun = True
+                        yield Delta(piece)
+                case Done():
+                    rest = markers.flush().rstrip()
+                    if begun and rest:
+                        yield Delta(rest)
 
 
 def _messages(text: str, language: str) -> Sequence[Message]:

@@ -17,6 +17,7 @@ from appliance.models.protocol import Done, GeneratorEvent, Message, Piece, Prom
 from appliance.models.request import Request
 from appliance.models.stops import StopFilter
 from appliance.models.turns import Turns
+from appliance.models.writes import There
 
 _GLANCE = 0.05
 _PASSAGES = 6
@@ -35,11 +36,6 @@ class RemoteWriter:
     where another is asked for). What the base camp's machine does with other people's questions is its own affair."""
 
     own = NOTHING_TOLD
-    pid: int | None = None
-    resident_bytes = 0
-    variant = ""
-    can_call_tools = False
-    """An engine gives calls back taken apart, and what asks here takes them out of the text itself."""
     note = ""
 
     def __init__(self, link: Link, breaker: Breaker | None = None) -> None:
@@ -103,8 +99,9 @@ class RemoteWriter:
             if self._described is None:
                 self._described = self._answer({"do": "describe", "model": self._link.model}, 3)
 
-    def prompt_tokens(self, messages: Sequence[Message]) -> int:
-        return self.count_tokens([messages])[0]
+    def hold(self, client: str, cancel: threading.Event) -> There:
+        """The engine's machine has it loaded or not: that is its own affair."""
+        return There(self)
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """By the engine where it can, else rather too many: `settings.advice` says which. Raises BaseCampFailed."""

@@ -23,6 +23,7 @@ from appliance.models.processors import variants
 from appliance.models.protocol import Call, Done, GeneratorEvent, Message, Piece, Prompt, Reading, Waiting, pack
 from appliance.models.request import Request
 from appliance.models.turns import Turns
+from appliance.models.writes import There
 
 __all__ = ["Call", "Done", "Generator", "GeneratorEvent", "Message", "Piece", "Reading", "Waiting"]
 
@@ -119,12 +120,15 @@ class Generator:
         for _ in self.generate(Request(messages, 1, client=client), cancel or threading.Event()):
             pass
 
-    def prompt_tokens(self, messages: Sequence[Message]) -> int:
-        """The length of the prompt in the model's own tokens, its template's included. Raises GeneratorFailed."""
-        return self.count_tokens([messages])[0]
+    def hold(self, client: str, cancel: threading.Event) -> There:
+        """Its turn comes with `generate`, and counting waits for nobody."""
+        return There(self)
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """`prompt_tokens` of several prompts in one go (about 1 ms each), even while an answer is being written."""
+        """The length of each prompt in the model's own tokens, its template's included (about 1 ms each), even while an answer is written.
+
+        Raises GeneratorFailed.
+        """
         number = next(self._numbers)
         while True:
             process = self._child()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Generator as Yields
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from appliance.documents import Energy
 from appliance.errors import GeneratorFailed
@@ -30,6 +29,11 @@ _GLANCE = 0.05
 def own_parameters(model: ShelfModel) -> Parameters:
     """What the model came with, its system prompt included."""
     return model.parameters.over(Parameters(system=model.system or None))
+
+
+def taken_off(title: str) -> GeneratorFailed:
+    """For whoever holds a handle of a model that has gone since."""
+    return GeneratorFailed(detail=f"{title} was taken off the shelf")
 
 
 def _unmeasured() -> Callable[[float], Energy | None]:
@@ -61,59 +65,43 @@ class Handle:
         return generator.waiting if generator else 0
 
     @property
-    def waiters(self) -> tuple[tuple[str, int], ...]:
-        generator = self._generator()
-        return generator.waiters if generator else ()
-
-    @property
     def pid(self) -> int | None:
         generator = self._generator()
         return generator.pid if generator else None
-
-    @property
-    def resident_bytes(self) -> int:
-        generator = self._generator()
-        return generator.resident_bytes if generator else 0
 
     @property
     def variant(self) -> str:
         generator = self._generator()
         return generator.variant if generator else ""
 
-    @property
-    def can_call_tools(self) -> bool:
-        """As its chat template says; nothing is loaded for that."""
-        return self.model.can_call_tools
-
     def start(self, beginning: Sequence[Message] = (), *, client: str = "page", cancel: threading.Event | None = None) -> None:
         """Load the model, and read `beginning` ahead. Waits in line as `generate` does, and raises as that; ends soon after `cancel`."""
-        for _ in self._start(beginning, client, cancel or threading.Event()):
-            pass
+        cancel = cancel or threading.Event()
+        with self.hold(client, cancel) as held:
+            for _ in held.wait():
+                pass
+            held.start(beginning)
 
-    def prompt_tokens(self, messages: Sequence[Message]) -> int:
-        return self.count_tokens([messages])[0]
+    def hold(self, client: str, cancel: threading.Event) -> Hold:
+        """Waiting comes also while other models are busy in the memory that this one needs.
+
+        Its `wait` raises ModelTooLarge, BundleAltered, ModelAltered and GeneratorFailed, the others as `Generator` does.
+        """
+        return Hold(self._loaded, self, client, cancel)
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        with self._held() as generator:
-            return generator.count_tokens(prompts)
+        """Of a model that is loaded, at once; else it is loaded for that. Who can be cancelled counts while the model is held."""
+        with self.hold("page", threading.Event()) as held:
+            held.at_once()
+            for _ in held.wait():
+                pass
+            return held.count_tokens(prompts)
 
     def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
-        """As `Generator.generate`; Waiting comes also while other models are busy in the memory that this one needs.
-
-        Raises ModelTooLarge, BundleAltered and ModelAltered besides.
-        """
-        slot = yield from self._in_line(cancel)
-        if slot is None:
-            yield Done(0, 0, 0, "cancelled")
-            return
-        with self._using(slot) as generator:
-            events = generator.generate(request, cancel)
-            measure = self._loaded.measure if request.client != PROBE else _unmeasured
-            ends = measure()
-            for event in events:
-                if isinstance(event, Waiting):
-                    ends = measure()  # what others' answers take is theirs
-                yield replace(event, energy=ends(event.processor_ms / 1000)) if isinstance(event, Done) else event
+        """As `Generator.generate`, and as `hold`."""
+        with self.hold(request.client, cancel) as held:
+            yield from held.wait()
+            yield from held.generate(request, cancel)
 
     def close(self) -> None:
         """The model stays loaded, for whoever comes next; `Loaded.close` ends it."""
@@ -122,43 +110,69 @@ class Handle:
         slot = self._loaded.slot(self)
         return slot.generator if slot else None
 
-    def _start(self, beginning: Sequence[Message], client: str, cancel: threading.Event) -> Iterator[Waiting]:
-        slot = yield from self._in_line(cancel)
-        if slot is not None:
-            with self._using(slot) as generator:
-                generator.start(beginning, client=client, cancel=cancel)
 
-    def _in_line(self, cancel: threading.Event) -> Yields[Waiting, None, Slot | None]:
-        """Waits until the model is held; None where it was cancelled before."""
+class Hold:
+    """Implements `Held`: a place in the line first, then the model, which nobody unloads before this ends."""
+
+    def __init__(self, loaded: Loaded, handle: Handle, client: str, cancel: threading.Event) -> None:
+        self._loaded = loaded
+        self._handle = handle
+        self._client = client
+        self._cancel = cancel
+        self._slot: Slot | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        slot, self._slot = self._slot, None
+        if slot is None:
+            return
+        failed = isinstance(error, GeneratorFailed) and not slot.removed
+        self._loaded.give_back(slot, str(error) if failed else "")
+        if isinstance(error, GeneratorFailed) and slot.removed:
+            raise taken_off(self._handle.name) from error
+
+    def at_once(self) -> None:
+        """Hold the model where it is loaded and enough, past whoever waits for its memory: who counts does so for a millisecond."""
+        self._slot = self._loaded.take_loaded(self._handle)
+
+    def wait(self) -> Iterator[Waiting]:
+        if self._slot is not None:
+            return
         ticket = self._loaded.join()
+        told = 0
         try:
-            told = 0
-            while (slot := self._loaded.take(self, ticket, _GLANCE)) is None and not cancel.is_set():
+            while not self._cancel.is_set():
+                self._slot = self._loaded.take(self._handle, ticket, _GLANCE)
+                if self._slot is not None:
+                    return
                 ahead = self._loaded.ahead(ticket)
                 if ahead != told:
                     told = ahead
                     yield Waiting(ahead)
         finally:
             self._loaded.leave(ticket)
-        return slot
 
-    @contextmanager
-    def _held(self) -> Iterator[Generator]:
-        while (slot := self._loaded.take(self, None, _GLANCE)) is None:
-            continue
-        with self._using(slot) as generator:
-            yield generator
+    def start(self, beginning: Sequence[Message]) -> None:
+        if self._slot is not None:
+            self._generator().start(beginning, client=self._client, cancel=self._cancel)
 
-    @contextmanager
-    def _using(self, slot: Slot) -> Iterator[Generator]:
-        failure = ""
-        try:
-            assert slot.generator is not None
-            yield slot.generator
-        except GeneratorFailed as error:
-            if slot.removed:
-                raise GeneratorFailed(detail=f"{self.name} was taken off the shelf") from error
-            failure = str(error)
-            raise
-        finally:
-            self._loaded.give_back(slot, failure)
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        return self._generator().count_tokens(prompts)
+
+    def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
+        if self._slot is None:
+            yield Done(0, 0, 0, "cancelled")
+            return
+        measure = self._loaded.measure if request.client != PROBE else _unmeasured
+        ends = measure()
+        for event in self._generator().generate(request, cancel):
+            if isinstance(event, Waiting):
+                ends = measure()  # what others' answers take is theirs
+            yield replace(event, energy=ends(event.processor_ms / 1000)) if isinstance(event, Done) else event
+
+    def _generator(self) -> Generator:
+        assert self._slot is not None, "wait() was not called to its end, or was cancelled"
+        assert self._slot.generator is not None
+        return self._slot.generator

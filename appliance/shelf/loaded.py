@@ -21,7 +21,7 @@ from appliance.models.generator import Generator
 from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.shelf.entries import ShelfModel
 from appliance.shelf.fitting import free_for_models, misfit
-from appliance.shelf.handle import Handle, own_parameters
+from appliance.shelf.handle import Handle, own_parameters, taken_off
 from appliance.shelf.shelf import ModelShelf
 
 Measure = Callable[[], Callable[[float], Energy | None]]
@@ -62,11 +62,6 @@ class Ticket:
     """A place in the line of those who need room."""
 
     number: int = field(default_factory=itertools.count(1).__next__)
-
-
-def taken_off(model: ShelfModel) -> GeneratorFailed:
-    """For whoever holds a handle of a model that has gone since."""
-    return GeneratorFailed(detail=f"{model.title} was taken off the shelf")
 
 
 class Loaded:
@@ -204,10 +199,14 @@ class Loaded:
         with self._changed:
             return self._line.index(ticket) + 1 if ticket in self._line else 1
 
-    def take(self, handle: Handle, ticket: Ticket | None, seconds: float) -> Slot | None:
-        """The handle's model, held until `give_back`; None where busy models are in the way for so many seconds.
+    def take_loaded(self, handle: Handle) -> Slot | None:
+        """The handle's model, held until `give_back`, where it is loaded and enough."""
+        with self._changed:
+            return self._lease(handle)
 
-        Without a ticket, a model that is loaded is taken though others wait: who counts tokens holds it for a millisecond.
+    def take(self, handle: Handle, ticket: Ticket, seconds: float) -> Slot | None:
+        """The handle's model, held until `give_back`; None where others are in the way for so many seconds.
+
         Raises GeneratorFailed, also where the model has gone since, ModelTooLarge, and what `verify` raises.
         """
         with self._changed:
@@ -229,23 +228,29 @@ class Loaded:
                 self._failed[slot.model.name] = failure
             self._changed.notify_all()
 
-    def _try(self, handle: Handle, ticket: Ticket | None) -> Slot | None:
+    def _lease(self, handle: Handle) -> Slot | None:
+        slot = self._slots.get(handle.model.name)
+        if slot is None or slot.generator is None or not self._suits(slot, handle):
+            return None
+        slot.leases += 1
+        slot.used = next(self._clock)
+        return slot
+
+    def _try(self, handle: Handle, ticket: Ticket) -> Slot | None:
         name = handle.model.name
         if self._closed:
             raise GeneratorFailed(detail="Haversack is closing")
         if name in self._leaving:
-            raise taken_off(handle.model)
-        if ticket and self._line.index(ticket):
+            raise taken_off(handle.name)
+        if self._line.index(ticket):
             return None
+        if leased := self._lease(handle):
+            return leased
         slot = self._slots.get(name)
-        if slot and slot.generator and self._suits(slot, handle):
-            slot.leases += 1
-            slot.used = next(self._clock)
-            return slot
         if slot and self._busy(slot):
             return None
         if all(model.name != name for model in self.shelf.all()):
-            raise taken_off(handle.model)
+            raise taken_off(handle.name)
         if slot:
             self._evict(slot)
         if not self._make_room(handle.model, handle.settings.context):

@@ -17,6 +17,7 @@ from appliance.library.vectors import ExactVectors
 from appliance.models.generator import Done, Generator, GeneratorEvent, Message, Piece, Waiting
 from appliance.models.parameters import NOTHING_TOLD
 from appliance.models.request import Request
+from appliance.models.writes import There
 from tests.answer.reading_room import ReadingRoom
 
 
@@ -115,14 +116,32 @@ class Scripted:
         self.settings = replace(real.settings, evidence_passages=2)
         self._events = events
 
-    def prompt_tokens(self, messages: Sequence[Message]) -> int:
-        return sum(len(message.content.split()) for message in messages)
+    def hold(self, client: str, cancel: threading.Event) -> There:
+        return There(self)
 
-    def generate(self, request: Request, cancel: object) -> Iterator[GeneratorEvent]:
+    def count_tokens(self, prompts: Sequence[Sequence[Message]]) -> list[int]:
+        return [sum(len(message.content.split()) for message in messages) for messages in prompts]
+
+    def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
         for event in self._events:
             if isinstance(event, Exception):
                 raise event
             yield event
+
+
+class Queueing(Scripted):
+    """A model that is never free: others are before it until it is cancelled."""
+
+    def hold(self, client: str, cancel: threading.Event) -> There:
+        class Waits(There):
+            def wait(self) -> Iterator[Waiting]:
+                while not cancel.wait(0.01):
+                    yield Waiting(3)
+
+        return Waits(self)
+
+    def count_tokens(self, prompts: Sequence[Sequence[Message]]) -> list[int]:
+        raise AssertionError("nothing may be counted before the model is there")
 
 
 def scripted(room: ReadingRoom, generator: Generator, events: Sequence[GeneratorEvent | Exception]) -> list[AnswerEvent]:
@@ -153,6 +172,18 @@ def test_a_small_model_says_one_sentence(asked_room: ReadingRoom) -> None:
 def test_the_queue_is_told(asked_room: ReadingRoom, generator: Generator) -> None:
     events = scripted(asked_room, generator, [Waiting(2), Waiting(1), Piece("Yusuf."), Done(9, 1, 0, "end")])
     assert [event.ahead for event in events if isinstance(event, Queued)] == [2, 1]
+
+
+def test_who_waits_for_the_model_is_told_and_can_give_up(asked_room: ReadingRoom, generator: Generator) -> None:
+    stand_in, cancel = Queueing(generator, []), threading.Event()
+    asker = Asker(asked_room.library, ExactVectors(asked_room.library), lambda: asked_room.embedder, lambda *_, **__: stand_in)
+    events = asker.ask("Who led the survey?", asked_room.collection_id, cancel=cancel)
+    assert next(event for event in events if isinstance(event, Queued)) == Queued(3)
+    cancel.set()
+    answer = answer_of(list(events))
+    assert answer.stopped
+    assert answer.citations
+    assert not answer.generated
 
 
 def test_invented_markers_never_show(asked_room: ReadingRoom, generator: Generator) -> None:

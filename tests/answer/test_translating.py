@@ -16,6 +16,7 @@ from appliance.errors import BadRequest, TextTooLong
 from appliance.models.generator import Generator
 from appliance.models.protocol import Done, GeneratorEvent, Piece
 from appliance.models.request import Request
+from appliance.models.writes import There
 
 ANSWER = "“The clinic has 12 beds.” [1]\n\nDr. Amina Yusuf opened it in 2019. [1][2] It is full."
 
@@ -28,14 +29,14 @@ class Says:
     settings: Any
     name: str = "Scripted"
 
-    def prompt_tokens(self, messages: Sequence[Any]) -> int:
-        self.prompt = messages[-1].content
-        return 50
+    def hold(self, client: str, cancel: threading.Event) -> There:
+        return There(self)
 
     def count_tokens(self, prompts: Sequence[Any]) -> list[int]:
-        return [20 for _ in prompts]
+        self.prompt = prompts[0][-1].content
+        return [20 if isinstance(prompt, str) else 50 for prompt in prompts]
 
-    def generate(self, request: Request, cancel: object) -> Iterator[GeneratorEvent]:
+    def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
         assert not isinstance(request.prompt, str)
         assert "[" not in request.prompt[-1].content, "a marker reached the model"
         for word in re.findall(r"\S+\s*", self.texts.pop(0)):

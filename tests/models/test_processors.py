@@ -14,6 +14,7 @@ from appliance.manifest import Manifest
 from appliance.models.generator import Generator
 from appliance.models.process import ModelProcess
 from appliance.models.processors import variants
+from appliance.models.writes import prompt_tokens
 from tests.models.test_generator import BRIDGE, answer
 
 LIBRARIES = Path(llama_cpp.__file__).parents[1]
@@ -97,7 +98,7 @@ def test_a_child_that_dies_of_an_instruction_is_followed_by_an_older_one_and_the
 
 def test_counting_tokens_finds_the_older_kind_too(wrapped: Generator, tmp_path: Path) -> None:
     dies_for(tmp_path, "")
-    assert wrapped.prompt_tokens(BRIDGE) > 40
+    assert prompt_tokens(wrapped, BRIDGE) > 40
     assert tried(tmp_path) == ["", "haswell"]
 
 

@@ -20,7 +20,7 @@ from appliance.machine.facts import Memory
 from appliance.models.parameters import Parameters
 from appliance.models.protocol import Done, GeneratorEvent, Message, Piece, Waiting
 from appliance.models.request import Request
-from appliance.models.writes import Writes
+from appliance.models.writes import Writes, prompt_tokens
 from appliance.shelf import speed as speeds
 from appliance.shelf.loaded import Loaded
 from appliance.shelf.shelf import ModelShelf
@@ -93,7 +93,7 @@ def test_models_that_fit_are_loaded_beside_each_other(loaded: Loaded, add: Add) 
 
 def test_it_says_what_the_generator_itself_says(loaded: Loaded) -> None:
     handle = loaded.generator()
-    assert handle.prompt_tokens(SHORT) == handle.count_tokens([SHORT])[0] > 3
+    assert prompt_tokens(handle, SHORT) == handle.count_tokens([SHORT])[0] > 3
     assert text(ask(handle, LONG, 12)) == text(ask(loaded.generator(), LONG, 12)) != ""
     handle.close()
     assert handle.ready
@@ -168,6 +168,24 @@ def test_who_waits_for_memory_can_give_up(room: Callable[[int], Loaded], add: Ad
     assert loaded._line == []
     answer.close()  # type: ignore[attr-defined]
     assert end(ask(loaded.generator("second"))).completion_tokens > 0
+
+
+def test_who_holds_a_model_counts_and_writes_with_it_and_waits_once(room: Callable[[int], Loaded], add: Add) -> None:
+    loaded = room(1)
+    add("second")
+    cancel = threading.Event()
+    with loaded.generator().hold("page", cancel) as held:
+        assert list(held.wait()) == []
+        with loaded.generator("second").hold("page", cancel) as other:
+            waits = other.wait()
+            assert next(waits) == Waiting(1)
+            counted = prompt_tokens(held, SHORT)
+            assert end(list(held.generate(Request(SHORT, 4), threading.Event()))).prompt_tokens == counted
+            cancel.set()
+            assert list(waits) == []  # whoever gave up loads nothing, now or later
+            assert list(other.generate(Request(SHORT, 4), cancel)) == [Done(0, 0, 0, "cancelled")]
+    assert loaded._line == []
+    assert [state.state for state in loaded.states().values()] == ["ready", "idle"]
 
 
 def test_what_can_not_fit_says_so_before_it_is_loaded(shelf: ModelShelf, add: Add) -> None:
@@ -343,7 +361,7 @@ def test_a_models_own_parameters_hold_where_nothing_is_told(loaded: Loaded, shel
     ready = prepared(shelf, shelf.find(STARTER).file, "free")
     shelf.add(replace(ready, model=replace(ready.model, system="Be brief.", parameters=Parameters(temperature=1.5, seed=3, context=512))))
     handle = loaded.generator("free")
-    assert handle.own.told() == {"temperature": 1.5, "seed": 3, "context": 512, "system": "Be brief."}
+    assert handle.own.told() == {"temperature": 1.5, "seed": 3, "system": "Be brief."}
     assert handle.settings.context == 512
     drawn = text(ask(handle, LONG, 20))
     assert drawn != text(ask(loaded.generator(), LONG, 20))
