@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from appliance.commands.parser import build_parser
 from appliance.config import NAMES
 from bundle.cli import build_parser as builder_parser
 from bundle.spec import KEYS, profiles
+from tests.clinic import make_pdf
 from tests.test_layers import ALLOWED, VALUES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,6 +76,29 @@ def test_every_profile_and_every_key_of_one_is_documented() -> None:
         assert re.search(rf"^(\[?){key}\b|`{key}`", reference, flags=re.MULTILINE), key
 
 
+def test_whoever_reads_the_front_page_can_type_its_commands() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = re.search(r"^haversack", readme, flags=re.MULTILINE)
+    assert first
+    assert "`. .venv/bin/activate`" in readme[: first.start()]
+
+
+def test_the_questions_on_the_front_page_are_answered_as_it_shows(tmp_path: Path, bundle_root: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "clinic.pdf").write_bytes(make_pdf())
+    environment = {**os.environ, "HAVERSACK_HOME": str(tmp_path / "home"), "HAVERSACK_BUNDLE": str(bundle_root)}
+    printed = ""
+    for line in re.findall(r"^haversack .+$", readme, flags=re.MULTILINE):
+        command = [sys.executable, "-m", "appliance.cli", *shlex.split(line)[1:]]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180)
+        assert done.returncode == 0, done.stderr
+        printed += done.stdout
+    shown = [line for line in readme.splitlines() if line.startswith(("“", "Sources", "  [1]"))]
+    assert len(shown) == 3
+    assert set(shown) <= set(printed.splitlines())
+
+
 def test_every_setting_is_in_the_table() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in NAMES:
@@ -89,8 +115,22 @@ def test_every_make_target_is_documented_and_every_documented_one_exists() -> No
 
 def test_every_link_between_documents_leads_somewhere() -> None:
     for path in DOCS:
-        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
-            assert (path.parent / target).exists(), f"{path.name} points to {target}"
+        text = path.read_text(encoding="utf-8")
+        links = [*re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text), *((picture, "") for picture in re.findall(r'src(?:set)?="([^"]+)"', text))]
+        for target, heading in links:
+            led_to = path.parent / target if target else path
+            assert led_to.exists(), f"{path.name} points to {target}"
+            assert not heading or heading in headings(led_to), f"{path.name} points to {heading} in {led_to.name}"
+
+
+def headings(path: Path) -> set[str]:
+    """As links name them: small, without signs, with dashes."""
+    found = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_every_picture_is_shown_somewhere() -> None:
+    assert {path.name for path in (ROOT / "docs" / "images").iterdir() if path.name not in TEXT} == set()
 
 
 def test_the_arrows_on_the_architecture_page_are_those_that_are_held() -> None:
