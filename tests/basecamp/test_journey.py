@@ -35,9 +35,9 @@ def haversack(folder: Path, bundle: Path, *words: str) -> subprocess.CompletedPr
 
 
 def asked(client: Client, collection: int) -> dict[str, Any]:
-    name, last, _ = list(client.ask(collection, QUESTION))[-1]
-    assert name == "done", last
-    answer: dict[str, Any] = last["answer"]
+    events = {name: value for name, value, _ in client.ask(collection, QUESTION)}
+    assert list(events)[-1] == "kept", events
+    answer: dict[str, Any] = events["kept"]["answer"]
     assert not answer["refused"]
     return answer
 
