@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.answer.compare import NO_ROOM
 from appliance.commands.choosing import values, with_preset
 from appliance.errors import BadParameter, BadRequest
 from appliance.manifest import Manifest
@@ -68,12 +69,23 @@ def test_json_and_a_table_of_questions_and_models(cli: Cli, tmp_path: Path) -> N
     assert (tmp_path / "all.md").read_text(encoding="utf-8").startswith("# Comparison\n\n| Model |")
 
 
+def test_documents_parameters_and_all_at_once(cli: Cli) -> None:
+    given = ("compare", QUESTION, "--collection", "field", "--model", STARTER, "--model", "second:free", "--set", "max_tokens=5", "--set", "seed=3")
+    (compared,) = cli.lines(*given, "--document", "clinic.pdf", "--together")
+    assert compared["together"] or compared["note"].startswith(NO_ROOM)
+    assert [one["contender"]["parameters"]["max_tokens"] for one in compared["results"]] == [5, 5]
+    assert compared["results"][1]["contender"]["parameters"]["temperature"] == 0.9, "the preset holds where nothing is set beside it"
+    assert {item["document"] for one in compared["results"] for item in one["answer"]["evidence"]} == {"clinic.pdf"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
         (["--model", STARTER], 2, "2 to 6 models"),
         ([], 2, "2 to 6 models"),
         (["--model", STARTER, "--model", "nobody"], 1, "no model named 'nobody'"),
+        (["--model", STARTER, "--model", "second", "--document", "other.pdf"], 1, "other.pdf"),
+        (["--model", STARTER, "--model", "second", "--set", "mirostat=1"], 2, "known are"),
         (["--model", STARTER, "--model", "second:wild"], 2, "known are exact, balanced, free"),
         (["--model", STARTER, "--model", "second", "--export", "table.xls"], 2, ".csv, .md or .json"),
         (["--model", STARTER, "--model", "second", "--export", "nowhere/table.csv"], 1, "no file or folder"),

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,17 +96,21 @@ def open_for_asking(settings: Settings, given: argparse.Namespace) -> tuple[Appl
         print(sentence, file=sys.stderr)
     try:
         collection = appliance.library.collection(given.collection)
-        documents = None
-        if given.document:
-            found = [(name, appliance.library.find_document(collection.id, name=name)) for name in given.document]
-            missing = [name for name, document in found if document is None]
-            if missing:
-                raise NoSuchDocument(name=missing[0])
-            documents = tuple(document.id for _, document in found if document is not None)
+        return appliance, collection.id, _documents(appliance, collection.id, given.document)
     except BaseException:
         appliance.close()
         raise
-    return appliance, collection.id, documents
+
+
+def _documents(appliance: Appliance, collection_id: int, names: Sequence[str] | None) -> tuple[int, ...] | None:
+    """Raises NoSuchDocument."""
+    if not names:
+        return None
+    found = [(name, appliance.library.find_document(collection_id, name=name)) for name in names]
+    missing = [name for name, document in found if document is None]
+    if missing:
+        raise NoSuchDocument(name=missing[0])
+    return tuple(document.id for _, document in found if document is not None)
 
 
 def questions(given: argparse.Namespace) -> Iterator[str]:

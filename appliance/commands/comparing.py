@@ -11,7 +11,7 @@ from pathlib import Path
 
 from appliance.answer.compare import Compared, Contest, Failed, Said
 from appliance.commands.asking import open_for_asking, place, questions
-from appliance.commands.choosing import with_preset
+from appliance.commands.choosing import values, with_preset
 from appliance.config import Settings
 from appliance.contests import Wanted, contest
 from appliance.documents import Delta, EvidenceReady, Finished, QuotesReady, SentenceChecked
@@ -34,14 +34,14 @@ _FORMS = {suffix: form for form, suffix in FORMATS.items()}
 def compare(settings: Settings, given: argparse.Namespace) -> int:
     """The answers one below the other with their figures; for a file of questions the table. Nothing is kept in the library."""
     target = _target(given.export) if given.export else None
-    wanted = [Wanted(*with_preset(name)) for name in given.model or ()]
-    given.document = None
-    appliance, collection_id, _ = open_for_asking(settings, given)
+    told = values(given.set or ())
+    wanted = [Wanted(*with_preset(name), told) for name in given.model or ()]
+    appliance, collection_id, documents = open_for_asking(settings, given)
     compared: list[Comparison] = []
     try:
-        begun = contest(appliance, collection_id, wanted, client="command line")
+        begun = contest(appliance, collection_id, wanted, together=given.together, client="command line")
         for question in questions(given):
-            compared.append(_one(begun, question, (collection_id, given.collection), quiet=given.json or bool(given.questions)))
+            compared.append(_one(begun, question, (collection_id, given.collection), documents, quiet=given.json or bool(given.questions)))
             if given.json:
                 print(json.dumps(as_json(compared[-1]), ensure_ascii=False), flush=True)
             elif given.questions:
@@ -76,11 +76,11 @@ def _write(path: Path, compared: Sequence[Comparison]) -> None:
     print(f"Written to {path}.", file=sys.stderr)
 
 
-def _one(begun: Contest, question: str, collection: tuple[int, str], *, quiet: bool) -> Comparison:
+def _one(begun: Contest, question: str, collection: tuple[int, str], documents: tuple[int, ...] | None, *, quiet: bool) -> Comparison:
     """Run one comparison; unless quiet, print quotes, answers and figures as they come."""
     cancel = threading.Event()
     speaking: int | None = None
-    for event in begun.run(question, collection, cancel=cancel):
+    for event in begun.run(question, collection, cancel=cancel, documents=documents):
         match event:
             case Compared(comparison=comparison):
                 if not quiet:

@@ -14,7 +14,7 @@ from typing import Any
 from appliance.commands.opening import open_holdings
 from appliance.config import Settings
 from appliance.durable import storage_error, writing_durably
-from appliance.errors import BundleError, GeneratorFailed
+from appliance.errors import BadRequest, BundleError, GeneratorFailed
 from appliance.machine.words import gigabytes
 from appliance.manifest import Manifest
 from appliance.models.parameters import RANGES
@@ -109,14 +109,21 @@ def _remove(settings: Settings, given: argparse.Namespace) -> int:
 
 def _use(settings: Settings, given: argparse.Namespace) -> int:
     purpose = check_purpose(given.purpose)
+    if bool(given.name) == given.none:
+        raise BadRequest(detail="Name the model to be chosen, or say --none to take the choice back.")
     with _writing(settings, "models use") as shelf:
-        model = shelf.find(given.name)
-        shelf.use(model.name, purpose)
-        data = model_as_json(shelf, model)
+        name = shelf.find(given.name).name if given.name else ""
+        shelf.use(name, purpose)
+        serving = name or shelf.purposes()[purpose]
+        data = model_as_json(shelf, shelf.find(serving)) if serving else {"title": "no model", "sentence": ""}
     if given.json:
-        print(json.dumps({"purpose": purpose, "model": model.name}))
+        print(json.dumps({"purpose": purpose, "model": serving}))
         return 0
-    print(f"{printable(model.title)} is chosen for {purpose}.")
+    print(
+        f"{printable(data['title'])} is chosen for {purpose}."
+        if name
+        else f"The choice for {purpose} is taken back: {printable(data['title'])} does it."
+    )
     if data["sentence"]:
         print(printable(data["sentence"]))
     return 0

@@ -44,10 +44,11 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, parents=[printing], help=what)
         command.add_argument("question", nargs="?", metavar=words)
         command.add_argument("--collection", required=True, metavar="NAME")
-        command.add_argument("--document", action="append", metavar="NAME", help="only in this document; can be given again")
+        _add_documents(command)
         command.add_argument("--questions", metavar="FILE", help="one a line, or JSON lines with `question`; answers in JSON lines")
         if name == "ask":
-            _add_parameters(command)
+            command.add_argument("--preset", metavar="NAME", help="exact, balanced or free")
+            _add_settings(command, "a parameter, as `haversack models show` names them; can be given again")
             command.add_argument("--model", metavar="NAME", help="answer with this model of the shelf")
             command.add_argument("--llm", metavar="URL", help=_LLM)
         if name == "search":
@@ -92,6 +93,9 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument("question", nargs="?", metavar="QUESTION")
     compare.add_argument("--collection", required=True, metavar="NAME")
     compare.add_argument("--model", action="append", metavar="NAME", help="a model of the shelf; can be given again, and as NAME:PRESET")
+    _add_documents(compare)
+    _add_settings(compare, "a parameter of all of them, as `haversack models show` names them; can be given again")
+    compare.add_argument("--together", action="store_true", help="let them answer at the same time, where memory holds them all")
     compare.add_argument("--questions", metavar="FILE", help="one a line, or JSON lines with `question`")
     compare.add_argument("--export", metavar="FILE", help="write the table: .csv, .md or .json")
     keys = commands.add_parser("keys", help="keys for programs that use the local server").add_subparsers(dest="action", required=True)
@@ -108,11 +112,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_parameters(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--preset", metavar="NAME", help="exact, balanced or free")
-    command.add_argument(
-        "--set", action="append", metavar="NAME=VALUE", help="a parameter, as `haversack models show` names them; can be given again"
-    )
+def _add_documents(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--document", action="append", metavar="NAME", help="only in this document; can be given again")
+
+
+def _add_settings(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument("--set", action="append", metavar="NAME=VALUE", help=what)
 
 
 def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser], printing: argparse.ArgumentParser) -> None:
@@ -131,7 +136,8 @@ def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser], p
         "name", metavar="NAME"
     )
     use = models.add_parser("use", parents=[printing], help="choose the model that answers, or that serves another purpose")
-    use.add_argument("name", metavar="NAME")
+    use.add_argument("name", nargs="?", default="", metavar="NAME")
+    use.add_argument("--none", action="store_true", help="take the choice back, instead of a NAME")
     use.add_argument("--purpose", metavar="PURPOSE", default="answering", help="answering (unless told), summarising, rewriting or translating")
 
 

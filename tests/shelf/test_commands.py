@@ -62,6 +62,14 @@ def test_the_way_of_a_model_onto_the_shelf_and_off_it(run: Shell, home: Path, se
     assert json.loads(run("models", "use", STARTER, "--json")[0]) == {"purpose": "answering", "model": STARTER}
 
 
+def test_a_choice_can_be_taken_back(run: Shell) -> None:
+    run("models", "use", STARTER, "--purpose", "rewriting")
+    assert "chosen for answering, summarising, rewriting, translating" in run("models", "list")[0]
+    assert run("models", "use", "--none", "--purpose", "rewriting")[0] == "The choice for rewriting is taken back: no model does it.\n"
+    assert "chosen for answering, summarising, translating" in run("models", "list")[0]
+    assert json.loads(run("models", "use", "--none", "--json")[0]) == {"purpose": "answering", "model": STARTER}
+
+
 def test_show_tells_all_with_the_parameters_and_measures(run: Shell, tmp_path: Path) -> None:
     out, _ = run("models", "show", STARTER)
     for words in (
@@ -108,6 +116,8 @@ def test_a_modelfile_comes_back_as_the_same_model(run: Shell, tmp_path: Path, se
         (("models", "remove", STARTER), 1, "it belongs to the bundle"),
         (("models", "use", "third"), 1, "There is no model named 'third'."),
         (("models", "use", STARTER, "--purpose", "dancing"), 2, "There is no purpose 'dancing'."),
+        (("models", "use"), 2, "Name the model to be chosen, or say --none"),
+        (("models", "use", STARTER, "--none"), 2, "Name the model to be chosen, or say --none"),
         (("models", "add", "/nowhere/x.gguf"), 1, "There is no file or folder"),
         (("models", "add", "/etc/hostname"), 1, "can't be added"),
     ],
