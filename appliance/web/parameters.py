@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from appliance.answer.preferred import effective, told
 from appliance.errors import BadRequest
@@ -26,10 +26,12 @@ def routes(appliance: Appliance) -> Blueprint:
 
     @blueprint.get("/parameters")
     def every() -> dict[str, Any]:
+        name = request.args.get("model", "")
+        model = appliance.shelf.find(name) if name else appliance.answering
         return {
             "ranges": [{**asdict(one), "kind": one.kind.__name__} for one in RANGES],
             "presets": {name: preset.told() for name, preset in PRESETS.items()},
-            "defaults": defaults(appliance, appliance.answering).told(),
+            "defaults": defaults(appliance, model).told(),
         }
 
     @blueprint.get("/collections/<id:collection_id>/parameters")

@@ -45,8 +45,11 @@ export async function upload(path, form) {
   return (await request("POST", path, { body: form })).json();
 }
 
-/** Whether this appliance has that part of the API at all. */
+/** Whether this appliance has that part of the API at all, and gives it to whoever sits here. */
 export const offers = (part) => document.body.dataset.offers.split(" ").includes(part);
+
+/** Whether whoever sits here is a guest, on another machine: one who asks and reads. */
+export const isGuest = "guest" in document.body.dataset;
 
 /** Send a form with one large file: `progress(sent, total)` in bytes on the way. Only XMLHttpRequest tells how far an upload is. */
 export function send(path, form, progress, signal) {
@@ -80,13 +83,19 @@ export async function stream(path, body, signal, handle) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let waiting = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch(brokenOff);
     if (done) return;
     waiting += value;
     const events = waiting.split("\n\n");
     waiting = events.pop();
     for (const event of events) deliver(event, handle);
   }
+}
+
+/** Where the appliance ends in the middle, browsers say "network error", of which there is none here. */
+function brokenOff(error) {
+  if (error.name === "AbortError") throw error;
+  throw new Failure("unreachable", "It broke off in the middle. Look whether Haversack still runs, start it again if not, and ask again.");
 }
 
 function deliver(event, handle) {

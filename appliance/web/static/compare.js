@@ -17,7 +17,7 @@ const SETTINGS = [
 ];
 const MOST = 6;
 
-let running = null; // { abort, key }
+let running = null; // { abort, key, stopping }
 let view = null; // the nodes while it is open
 
 /** Open the comparison, in place of the conversation. */
@@ -33,12 +33,18 @@ export async function showCompare() {
   await attempt(view.table.load);
 }
 
+/** Stop what is being compared, the first time, or else go back to the conversation; false where it isn't open. */
 export function closeCompare() {
   if ($("compare").hidden) return false;
-  if (running) return stop();
+  if (running && !running.stopping) stop();
+  else leave();
+  return true;
+}
+
+/** Back to the conversation. A comparison under way goes on, and is found here again. */
+function leave() {
   toggle(false);
   $("question").focus();
-  return true;
 }
 
 function toggle(open) {
@@ -74,9 +80,10 @@ function build() {
     "div",
     { class: "compare-head" },
     el("h2", { id: "compare-title" }, "Side by side"),
-    textButton("back", "Back to the conversation", closeCompare),
+    textButton("back", "Back to the conversation", leave),
   );
-  return { ...mine, nodes: [head, el("p", { class: "quiet" }, "All answer from the same passages of this collection. Nothing of it goes into the conversation."), form, result, told.node] };
+  ask.disabled = !state.collection;
+  return { ...mine, nodes: [head, el("p", { class: "quiet" }, "The same passages are found for all, and each is given as many of them as suit it. Nothing of it goes into the conversation."), form, result, told.node] };
 }
 
 /** Two to begin with: two models where there are two, else one in two settings. */
@@ -88,13 +95,25 @@ function beginWith({ contenders }) {
   contenders.append(contender(contenders, first), contender(contenders, order[1]?.name ?? first, order[1] ? "" : "free"));
 }
 
+const offered = () => (state.shelf?.models ?? []).map((one) => [one.name, visible(one.title) + (one.fits ? "" : " (won't fit)")]);
+
+/** The shelf has changed: what is chosen stays where it still is there. */
+function offerAnew() {
+  const options = offered();
+  for (const one of view.contenders.querySelectorAll(".who")) {
+    const anew = choice(options, one.value);
+    const chosen = anew.selectedIndex < 0 ? state.shelf.purposes.answering : one.value;
+    one.replaceChildren(...anew.children);
+    one.value = chosen;
+  }
+}
+
 function contender(list, model = state.shelf?.purposes.answering ?? "", preset = "") {
   const number = list.childElementCount + 1;
-  const models = (state.shelf?.models ?? []).map((one) => [one.name, visible(one.title) + (one.fits ? "" : " (won't fit)")]);
   const item = el(
     "li",
     {},
-    choice(models, model, { "aria-label": `Model ${number}`, class: "who" }),
+    choice(offered(), model, { "aria-label": `Model ${number}`, class: "who" }),
     choice(SETTINGS, preset, { "aria-label": `Settings of model ${number}`, class: "how" }),
     iconButton("close", `Leave out model ${number}`, () => {
       const next = item.nextElementSibling ?? item.previousElementSibling;
@@ -186,18 +205,21 @@ async function run({ question, contenders, together, ask, halt, result, table: t
 }
 
 function stop() {
-  if (!running) return false;
+  if (!running) return;
   const mine = running;
+  mine.stopping = true;
   if (mine.key) call("DELETE", `answers/${mine.key}`).catch(() => mine.abort.abort());
   else mine.abort.abort();
   announce("Stopping.");
-  return true;
 }
 
 export function start() {
   $("open-compare").hidden = !offers("comparisons");
-  $("open-compare").addEventListener("click", () => ($("compare").hidden ? showCompare() : closeCompare()));
-  on("conversation", () => !running && closeCompare());
+  $("open-compare").addEventListener("click", () => ($("compare").hidden ? showCompare() : leave()));
+  // Whoever opens a conversation or another collection wants to see it.
+  on("conversation", () => $("compare").hidden || leave());
+  on("models", () => view && offerAnew());
+  on("collection", () => view && (view.ask.disabled = !state.collection));
   // What is asked in the conversation is seen there; a comparison under way goes on meanwhile.
   on("answering", () => state.answering && toggle(false));
 }

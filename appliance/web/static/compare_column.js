@@ -50,22 +50,28 @@ export class Column {
     if (answer.refused) this.view.parts.prose.replaceChildren(el("p", { class: "refusal", dir: "auto" }, answer.answer));
     else this.view.write(parted(answer).prose, answer.sentences, false);
     if (answer.note) this.view.parts.foot.replaceChildren(el("p", { class: "notice" }, answer.note));
-    const supported = answer.sentences.filter((one) => one.supported).length;
-    const rate = speed(answer);
-    const rows = [
-      answer.timings.first_token > 0 && ["First word after", `${(answer.timings.first_token / 1000).toFixed(1)} s`],
-      rate && ["Writes", `${figure(rate)} tokens a second`],
-      answer.sentences.length > 0 && ["Found in the documents", `${supported} of ${plural(answer.sentences.length, "sentence")}`],
-      answer.energy && ["Energy", energyWords(answer.energy)],
-    ];
-    this.facts.replaceChildren(...rows.filter(Boolean).flatMap(([title, words]) => [el("dt", {}, title), el("dd", {}, words)]));
     announce(`${visible(this.title)} has answered.`);
   }
 
-  /** All have answered: one of them can be voted for. */
+  /** What it cost, as it goes into the table: what can't be compared with the others is left out. */
+  measured({ first_token_ms: first, tokens_per_second: rate, supported_share: share, sentences, joules, passages }) {
+    const rows = [
+      passages > 0 && ["Was given", plural(passages, "passage")],
+      first !== null && ["First word after", `${(first / 1000).toFixed(1)} s`],
+      rate !== null && ["Writes", `${figure(rate)} tokens a second`],
+      share !== null && ["Found in the documents", `${Math.round(share * sentences)} of ${plural(sentences, "sentence")}`],
+      joules !== null && ["Energy", energyWords({ ...this.answer.energy, joules })],
+    ];
+    this.facts.replaceChildren(...rows.filter(Boolean).flatMap(([title, words]) => [el("dt", {}, title), el("dd", {}, words)]));
+  }
+
+  /** All have answered: they have their figures, and one of them can be voted for. */
   complete(comparison) {
-    if (!this.answer || comparison.id === null || comparison.id === undefined) return;
-    const button = el("button", { type: "button", class: "vote", "aria-pressed": "false", "aria-label": `Vote for ${visible(this.title)}, answer ${this.index + 1}` }, icon("vote"), "This one is better");
+    if (!this.answer) return;
+    this.measured(comparison.results[this.index].figures);
+    if (comparison.id === null) return; // not kept: nobody answered
+    const better = "This one is better";
+    const button = el("button", { type: "button", class: "vote", "aria-pressed": "false", "aria-label": `${better}: ${visible(this.title)}, answer ${this.index + 1}` }, icon("vote"), better);
     button.addEventListener("click", () =>
       attempt(async () => {
         const voted = button.getAttribute("aria-pressed") === "true";
@@ -78,12 +84,6 @@ export class Column {
     );
     this.foot.replaceChildren(button);
   }
-}
-
-/** Tokens a second while it wrote; null where that can't be told. */
-function speed({ completion_tokens: tokens, timings }) {
-  const milliseconds = timings.writing ?? (timings.first_token === null ? null : timings.total - timings.first_token);
-  return tokens > 1 && milliseconds > 0 ? (1000 * tokens) / milliseconds : null;
 }
 
 const HANDLERS = {

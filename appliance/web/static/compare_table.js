@@ -10,7 +10,7 @@ const FORMATS = [
   ["markdown", "Markdown", ".md"],
   ["json", "JSON", ".json"],
 ];
-const COLUMNS = ["Model", "Settings", "Answers", "Votes", "First word", "Tokens a second", "Found in the documents", "Energy"];
+const COLUMNS = ["Model", "Settings", "Answers", "Votes", "Passages", "First word", "Tokens a second", "Found in the documents", "Energy"];
 
 const cell = (value, words) => el("td", {}, value === null || value === undefined ? el("span", { class: "quiet", "aria-label": "not known" }, "–") : words(value));
 
@@ -37,6 +37,7 @@ function filled(comparisons, rows, load) {
       el("td", {}, row.settings || "own settings"),
       cell(row.answers, String),
       cell(row.votes, String),
+      cell(row.passages, figure),
       cell(row.first_token_ms, (value) => `${(value / 1000).toFixed(1)} s`),
       cell(row.tokens_per_second, figure),
       cell(row.supported_share, (value) => `${Math.round(100 * value)} %`),

@@ -1,5 +1,6 @@
 // Puts the page together: what is in each corner lives in a module of its own.
 
+import { isGuest, offers } from "./api.js";
 import * as compare from "./compare.js";
 import * as documents from "./documents.js";
 import { attempt, dialog } from "./dialogs.js";
@@ -17,22 +18,24 @@ import * as status from "./status.js";
 import * as talk from "./talk.js";
 import * as uploads from "./uploads.js";
 
-const SHORTCUTS = [
+/** Keys, what they do, and the part of the API that they need. */
+const ALL_SHORTCUTS = [
   ["Enter", "send the question"],
   ["Shift + Enter", "a new line in the question"],
   ["Ctrl + Enter", "find passages only, without the model"],
   ["/", "go to the question"],
   ["n", "new conversation"],
   ["d", "documents of this collection"],
-  ["u", "add files"],
-  ["m", "models"],
-  ["p", "parameters"],
-  ["c", "compare models side by side"],
+  ["u", "add files", "jobs"],
+  ["m", "models", "models"],
+  ["p", "parameters", "parameters"],
+  ["c", "compare models side by side", "comparisons"],
   ["t", "light or dark colours"],
   ["← →", "previous or next page, in the source"],
   ["Esc", "close what is open; stop an answer"],
   ["?", "this list"],
 ];
+const SHORTCUTS = ALL_SHORTCUTS.filter(([, , part]) => !part || offers(part));
 
 // Keys without Ctrl or Alt must be possible to switch off: voice control types them by accident (WCAG 2.1.4).
 const keysAreOn = () => localStorage.getItem("haversack-keys") !== "off";
@@ -54,7 +57,7 @@ function composer() {
   };
   const take = () => {
     const words = box.value.trim();
-    if (!words || state.answering) return "";
+    if (!words || state.answering || !talk.canAsk()) return "";
     box.value = "";
     fit();
     return words;
@@ -100,6 +103,8 @@ function heading() {
 }
 
 function banner(sentence, action = null) {
+  // It is said aloud whenever it is filled: once is enough.
+  if ($("banner").textContent === sentence + (action?.textContent ?? "")) return;
   $("banner").replaceChildren(el("span", {}, sentence), ...(action ? [action] : []));
   $("banner").hidden = !sentence;
 }
@@ -119,19 +124,29 @@ const KEYS = {
 function shortcuts() {
   addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]")) return;
-    if (event.key === "Escape" && !event.defaultPrevented) {
+    if (event.key === "Escape") {
+      // In a field of search it empties the field.
+      if (event.defaultPrevented || event.target.type === "search") return;
       if (!source.closeSource() && !compare.closeCompare()) talk.stop();
       return;
     }
     const typing = ["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName);
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || !(event.key in KEYS) || !keysAreOn()) return;
+    const known = SHORTCUTS.some(([key]) => key === event.key) && event.key in KEYS;
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || !known || !keysAreOn()) return;
     event.preventDefault();
     KEYS[event.key]();
   });
 }
 
+/** A file that a guest drops must not be opened in place of the page, and goes nowhere. */
+function takeNoFiles() {
+  for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
+}
+
 async function start() {
-  for (const part of [preferences, sidebar, source, documents, talk, uploads, models, parameters, compare, programs, energy]) part.start();
+  if (isGuest) takeNoFiles();
+  else uploads.start();
+  for (const part of [preferences, sidebar, source, documents, talk, models, parameters, compare, programs, energy]) part.start();
   composer();
   shortcuts();
   $("help").addEventListener("click", help);

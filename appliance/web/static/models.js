@@ -4,7 +4,7 @@ import { call, offers } from "./api.js";
 import { attempt, dialog } from "./dialogs.js";
 import { $, choice, el, iconButton, size, visible } from "./dom.js";
 import { adding } from "./models_add.js";
-import { card } from "./models_card.js";
+import { card, isMeasured } from "./models_card.js";
 import { loadModels } from "./preferences.js";
 import { on, state } from "./state.js";
 import { aboutModel } from "./status.js";
@@ -18,6 +18,7 @@ export const PURPOSES = [
 ];
 
 let box = null;
+let show = () => {}; // what the dialog that was opened last shows
 
 export async function showModels() {
   if (box?.isConnected) return;
@@ -27,10 +28,21 @@ export async function showModels() {
   const unreadable = el("ul", { class: "ledger" });
   const cards = new Map(); // name → { mark: what it showed, node }
   const actions = {
-    use: (name, purpose) => attempt(() => call("PUT", `purposes/${purpose}`, { model: name }).then(loadModels)),
+    use: (name, purpose) =>
+      attempt(async () => {
+        try {
+          await call("PUT", `purposes/${purpose}`, { model: name });
+        } catch (error) {
+          delete purposes.dataset.mark; // what was refused doesn't stay there as if it held
+          show();
+          throw error;
+        }
+        await loadModels();
+      }),
     reload: loadModels,
+    show: () => show(),
   };
-  const show = () => {
+  show = () => {
     if (!box?.isConnected || !state.shelf) return;
     const { models, memory: all } = state.shelf;
     memory.textContent = `Memory of this machine: ${size(all.total)}, of which ${size(all.available)} are free.`;
@@ -52,14 +64,13 @@ export async function showModels() {
     el("details", {}, el("summary", {}, "About this Haversack and its bundle"), aboutModel()),
   );
   ({ box } = dialog("Models", content, { wide: true }));
-  for (const name of ["models", "status"]) on(name, show);
   show();
   await attempt(loadModels);
 }
 
 function fresh(cards, model, actions) {
   const uses = PURPOSES.filter(([purpose]) => state.shelf.purposes[purpose] === model.name).map(([, words]) => words);
-  const mark = JSON.stringify([{ ...model, resident_bytes: 0 }, uses, size(state.shelf.memory.available)]);
+  const mark = JSON.stringify([{ ...model, resident_bytes: 0 }, uses, size(state.shelf.memory.available), isMeasured(model.name)]);
   const there = cards.get(model.name);
   if (there?.mark === mark) return there.node;
   const node = card(model, uses, actions);
@@ -98,6 +109,7 @@ function showPurposes(place, actions) {
 }
 
 export function start() {
+  on("models status", () => show());
   on("status", () => {
     // While one is being loaded, or the shelf is open, what it says is kept up with.
     if (box?.isConnected || state.shelf?.models.some((one) => one.state === "loading")) loadModels().catch(() => {});

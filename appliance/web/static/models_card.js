@@ -6,7 +6,9 @@ import { announce, day, el, figure, nameNode, save, size, textButton, visible } 
 
 const measuring = new Set();
 
-/** `uses`: what it is chosen for, in words. `actions`: { use(name, purpose), reload() }. */
+export const isMeasured = (name) => measuring.has(name);
+
+/** `uses`: what it is chosen for, in words. `actions`: { use(name, purpose), reload(), show() }. */
 export function card(model, uses, actions) {
   const [standing, ...reason] = model.state.split(": ");
   const failed = standing === "failed";
@@ -68,25 +70,29 @@ function memory(model) {
 }
 
 function speed(model) {
-  if (measuring.has(model.name)) return "is being measured: it reads a page and writes a little…";
+  if (isMeasured(model.name)) return "is being measured: it reads a page and writes a little…";
   if (!model.speed) return "not measured yet";
   const { reading, writing, when } = model.speed;
   return `writes ${figure(writing)} and reads ${figure(reading)} tokens a second${when ? ` (measured ${day(when)})` : ""}`;
 }
 
-function buttons(model, uses, { use, reload }) {
+function buttons(model, uses, { use, reload, show }) {
   const answers = uses.includes("Answering");
   const blocked = !model.fits && model.state !== "ready";
-  const busy = measuring.has(model.name);
+  const busy = isMeasured(model.name);
   const measure = async () => {
     measuring.add(model.name);
-    await reload();
+    show();
     announce(`${visible(model.title)} is being measured.`);
     await attempt(async () => {
-      await call("POST", `models/${encodeURIComponent(model.name)}/measure`);
+      try {
+        await call("POST", `models/${encodeURIComponent(model.name)}/measure`);
+      } finally {
+        measuring.delete(model.name);
+        show();
+      }
       announce(`${visible(model.title)} is measured.`);
     }, "It could not be measured");
-    measuring.delete(model.name);
     await attempt(reload);
   };
   const remove = async () => {
@@ -99,15 +105,16 @@ function buttons(model, uses, { use, reload }) {
     });
   };
   const modelfile = () => attempt(async () => save(await file(`models/${encodeURIComponent(model.name)}/modelfile`), `${model.name}.Modelfile`));
-  const more = (act) => ({ "data-act": act, "aria-label": `${LABELS[act]}: ${visible(model.title)}` });
+  const more = (act, words = LABELS[act]) => ({ "data-act": act, "aria-label": `${words}: ${visible(model.title)}` });
+  const again = model.speed ? "Measure again" : "Measure";
   return el(
     "div",
     { class: "model-actions" },
     !answers && el("button", { type: "button", onclick: () => use(model.name, "answering"), disabled: blocked, ...more("use") }, LABELS.use),
-    textButton("again", model.speed ? "Measure again" : "Measure", measure, { disabled: busy || blocked, ...more("measure") }),
+    textButton("again", again, measure, { disabled: busy || blocked, ...more("measure", again) }),
     textButton("export", LABELS.modelfile, modelfile, more("modelfile")),
     model.origin === "added" && textButton("remove", LABELS.remove, remove, more("remove")),
   );
 }
 
-const LABELS = { use: "Use for answering", measure: "Measure", modelfile: "Export Modelfile", remove: "Remove" };
+const LABELS = { use: "Use for answering", modelfile: "Export Modelfile", remove: "Remove" };

@@ -59,8 +59,10 @@ export function row(range, { set, outside, most = range.most }) {
     node,
     /** The value that holds, and whether it was set here. */
     show(value, own) {
+      // Another one was kept while this one is being typed: what is typed stays.
+      const typing = document.activeElement === field && field.value !== shown;
       shown = value === null ? "" : String(value);
-      field.value = shown;
+      if (!typing) field.value = shown;
       field.placeholder = value === null ? "as the model has it" : "";
       if (slider) slider.value = value ?? range.least;
       changed.hidden = back.hidden = !own;

@@ -13,26 +13,25 @@ const PRESETS = [
   ["free", "Free", "For drafts and ideas, not for facts."],
 ];
 
-let known = null; // { ranges, presets, defaults }
+let known = null; // { ranges, presets }
 
-/** Where what is set is kept: `told()` gives { parameters, model, effective, sentence }, `put({ parameters, model })` keeps, `reset()` takes back. */
+/** Where what is set is kept: `told()` gives { parameters, model, effective, sentence }, `put({ parameters, model })` keeps. */
 function scopes() {
   const collection = state.collection && `collections/${state.collection.id}/parameters`;
   const conversation = {
     words: state.conversation ? `This conversation: “${visible(state.conversation.title)}”` : "This conversation, which begins with the next question",
     told: async () => {
       if (state.conversation) return call("GET", `conversations/${state.conversation.id}/parameters`);
-      const below = collection ? await call("GET", collection) : { effective: known.defaults };
-      return { ...state.own, effective: { ...below.effective, ...state.own.parameters }, sentence: "" };
+      const below = collection ? await call("GET", collection) : { parameters: {}, effective_model: "" };
+      const { defaults } = await call("GET", `parameters?model=${encodeURIComponent(state.own.model || below.effective_model)}`);
+      return { ...state.own, effective: { ...defaults, ...below.parameters, ...state.own.parameters }, sentence: "" };
     },
     put: preferences.setOwn,
-    reset: () => preferences.setOwn({ parameters: {}, model: "" }),
   };
   const whole = collection && {
     words: `The collection “${visible(state.collection.name)}”, and every new conversation about it`,
     told: () => call("GET", collection),
     put: (wanted) => call("PUT", collection, wanted),
-    reset: () => call("DELETE", collection),
   };
   return whole ? { conversation, collection: whole } : { conversation };
 }
@@ -44,55 +43,57 @@ export async function showParameters() {
   if (!known) return;
   const all = scopes();
   let scope = all.conversation;
-  let held = { parameters: {}, model: "", effective: known.defaults };
+  let answerer = ""; // the model that is set here
+  let before = Promise.resolve(); // one after the other: what is kept builds on what was kept before
   const said = el("p", { class: "quiet", role: "status" });
   const rows = new Map();
 
-  const show = (found) => {
-    held = { parameters: found.parameters, model: found.model, effective: { ...known.defaults, ...found.effective } };
-    model.value = held.model;
-    gone.textContent = found.sentence ?? "";
-    for (const [name, one] of rows) one.show(held.effective[name] ?? null, name in held.parameters);
-    const count = Object.keys(held.parameters).length + (held.model ? 1 : 0);
+  const show = ({ parameters, model: name, effective, sentence }) => {
+    answerer = model.value = name;
+    gone.textContent = sentence ?? "";
+    for (const [of, one] of rows) one.show(effective[of] ?? null, of in parameters);
+    const set = Object.keys(parameters).length;
+    const count = set + (name ? 1 : 0);
     said.textContent = count ? `${count} changed here. The next question is answered with that.` : "Nothing is changed here.";
-    reset.disabled = !count;
-    for (const [name] of PRESETS) presets[name].setAttribute("aria-pressed", String(fits(known.presets[name], held.effective)));
+    reset.disabled = !set;
+    for (const [name] of PRESETS) presets[name].setAttribute("aria-pressed", String(fits(known.presets[name], effective)));
   };
-  const load = () => attempt(async () => show(await scope.told()));
-  /** Keep these; a refusal is given back in its one sentence. */
-  const keep = async (parameters, model = held.model) => {
-    try {
-      await scope.put({ parameters, model });
-      show(await scope.told());
-      if (scope === all.collection) await preferences.load();
-      return "";
-    } catch (error) {
-      return error.message;
-    }
+  const after = (work) => (before = before.then(work));
+  const load = () => after(() => attempt(async () => show(await scope.told())));
+  /** Keep what `wanted` makes of what is set there by then; a refusal is given back in its one sentence. */
+  const keep = (wanted) => {
+    const where = scope;
+    return after(async () => {
+      try {
+        const { parameters, model: name } = await where.told();
+        await where.put({ parameters, model: name, ...wanted(parameters) });
+        if (where === scope) show(await where.told());
+        if (where === all.collection) await preferences.load();
+        return "";
+      } catch (error) {
+        return error.message;
+      }
+    });
   };
-  const set = (name, value) => {
-    const { [name]: _, ...rest } = held.parameters;
-    return keep(value === null ? rest : { ...rest, [name]: value });
-  };
-  const pick = async (name, words) => {
-    const refusal = await keep({ ...held.parameters, ...known.presets[name] });
+  const set = (name, value) =>
+    keep(({ [name]: _, ...rest }) => ({ parameters: value === null ? rest : { ...rest, [name]: value } }));
+  const allAtOnce = async (wanted, words) => {
+    const refusal = await keep(wanted);
     if (refusal) said.textContent = refusal;
-    else announce(`${words}.`);
+    else announce(words);
   };
-  const reset = textButton("again", "Reset", () =>
-    attempt(async () => {
-      await scope.reset();
-      show(await scope.told());
-      if (scope === all.collection) await preferences.load();
-      announce("Everything is as the model has it.");
-    }),
-  );
+  const pick = (name, words) => allAtOnce((parameters) => ({ parameters: { ...parameters, ...known.presets[name] } }), `${words}.`);
+  const reset = textButton("again", "Reset", () => allAtOnce(() => ({ parameters: {} }), "No parameter is changed here any more."));
   const presets = Object.fromEntries(PRESETS.filter(([name]) => known.presets[name]).map(([name, words]) => [name, el("button", { type: "button", "aria-pressed": "false", onclick: () => pick(name, words) }, words)]));
   const models = (state.shelf?.models ?? []).map((one) => [one.name, visible(one.title)]);
   const model = choice([["", "the one that is chosen for answering"], ...models], "", { id: "parameters-model" });
   const gone = el("p", { class: "bad", role: "status" });
   model.addEventListener("change", async () => {
-    gone.textContent = await keep(held.parameters, model.value);
+    const { value } = model;
+    const refusal = await keep(() => ({ model: value }));
+    if (!refusal) return;
+    model.value = answerer;
+    gone.textContent = refusal;
   });
   const limits = { context: trained(), threads: navigator.hardwareConcurrency };
   for (const range of known.ranges.filter((one) => one.panel !== false)) rows.set(range.name, row(range, { set, outside, most: limits[range.name] }));
@@ -119,12 +120,12 @@ const fits = (preset, effective) => Boolean(preset) && Object.entries(preset).ev
 
 /** As far as the model in use was trained, which is less than what the program would take. */
 function trained() {
-  const name = state.own.model || state.preferences?.effective_model || state.shelf?.purposes.answering;
+  const name = state.own?.model || state.preferences?.effective_model || state.shelf?.purposes.answering;
   return state.shelf?.models.find((one) => one.name === name)?.trained_context || undefined;
 }
 
 export function start() {
   $("open-parameters").hidden = !offers("parameters");
   $("open-parameters").addEventListener("click", showParameters);
-  on("preferences", () => $("open-parameters").classList.toggle("changed", Object.keys(state.own.parameters).length > 0 || Object.keys(state.preferences?.parameters ?? {}).length > 0));
+  on("preferences", () => $("open-parameters").classList.toggle("changed", Object.keys(state.own?.parameters ?? {}).length > 0 || Object.keys(state.preferences?.parameters ?? {}).length > 0));
 }

@@ -20,13 +20,18 @@ export async function loadModels() {
 export async function load() {
   const mine = (turn += 1);
   const where = path();
-  const other = where !== shown;
-  shown = where;
   const found = where && offers("parameters") ? await call("GET", `${where}/parameters`).catch(() => null) : null;
   if (mine !== turn) return;
-  const kept = state.conversation && found;
-  const own = kept ? { parameters: found.parameters, model: found.model } : other ? nothing() : state.own;
-  change("preferences", { preferences: found, own });
+  const before = where === shown ? state.own : state.conversation ? null : nothing();
+  shown = where;
+  change("preferences", { preferences: found, own: state.conversation && found ? { parameters: found.parameters, model: found.model } : before });
+}
+
+/** What the open conversation sets for itself. Where that could not be read it is asked for again: nothing is kept in the place of what nobody knows. */
+async function known() {
+  if (!state.own) await load();
+  if (!state.own) throw new Error("What is set for this conversation can't be read now, so nothing was changed. Try again.");
+  return state.own;
 }
 
 /** Set what the conversation has for itself: kept with it, or until it begins. */
@@ -60,7 +65,7 @@ export const title = (name) => state.shelf?.models.find((one) => one.name === na
 function showChoice() {
   const models = state.shelf?.models ?? [];
   $("answerer").hidden = models.length < 2;
-  const chosen = state.own.model || state.preferences?.effective_model || state.shelf?.purposes.answering || "";
+  const chosen = state.own?.model || state.preferences?.effective_model || state.shelf?.purposes.answering || "";
   const options = models.map((one) => el("option", { value: one.name, disabled: !one.fits && one.state !== "ready" }, visible(one.title) + (one.fits ? "" : " (won't fit)")));
   $("answer-with").replaceChildren(...options);
   $("answer-with").value = chosen;
@@ -68,10 +73,16 @@ function showChoice() {
 
 export function start() {
   on("models preferences", showChoice);
-  on("conversation collection", load);
-  $("answer-with").addEventListener("change", () => {
-    const model = $("answer-with").value;
-    attempt(() => setOwn({ ...state.own, model }));
-    announce(`${visible(title(model))} answers from here on. The conversation goes on.`);
-  });
+  on("conversation collection kept", load);
+  $("answer-with").addEventListener("change", () =>
+    attempt(async () => {
+      const model = $("answer-with").value;
+      try {
+        await setOwn({ ...(await known()), model });
+        announce(`${visible(title(model))} answers from here on. The conversation goes on.`);
+      } finally {
+        showChoice(); // what was refused doesn't stay there as if it held
+      }
+    }),
+  );
 }

@@ -53,7 +53,7 @@ export async function showPrograms() {
 
   body.append(
     section("The server", about),
-    section("Keys", el("p", { class: "quiet" }, "A program shows its key when it asks. Only a digest is kept here: a lost key is made anew."), keys, form, once),
+    section("Keys", el("p", { class: "quiet" }, "A program shows its key when it asks. Haversack can't show it a second time: a lost key is made anew."), keys, form, once),
     section("Who waits", queue),
     section("Other machines on this network", shared.node),
   );
@@ -84,7 +84,8 @@ function fill(place, value, nodes) {
 
 /** In plain words who may use it, and how a program is pointed here. */
 function toldOf({ api, sentence, address }) {
-  const told = el("p", { class: api === "open" ? "notice bad" : "strong" }, ...withCode(sentence));
+  // Whoever reads this here has the form below, and perhaps no terminal.
+  const told = el("p", { class: api === "open" ? "notice bad" : "strong" }, ...withCode(api === "keys" ? "Programs need a key: make one below." : sentence));
   if (api === "off") return [told];
   const key = api === "open" ? "any" : "YOUR-KEY";
   const model = state.shelf?.purposes.answering ?? "MODEL";
@@ -113,5 +114,9 @@ export function start() {
     $("guests").hidden = !shared?.on;
     if (shared?.on) $("guests").lastElementChild.textContent = shared.guests.length ? `Shared with ${shared.guests.length}` : "Shared";
   });
-  if (offers("sharing")) call("GET", "sharing").then((shared) => change("sharing", { sharing: shared })).catch(() => {});
+  // What isn't shared from the start stays so; where it is, who is there comes and goes.
+  on("status", () => {
+    if (!offers("sharing") || state.sharing?.on === false) return;
+    call("GET", "sharing").then((shared) => change("sharing", { sharing: shared })).catch(() => {});
+  });
 }

@@ -1,4 +1,5 @@
-// What the page knows, in one place. `change` sets values and tells those who listen to that name.
+// What the page knows, in one place. `change` sets values and tells those who listen to that name: "conversation" where another one was
+// opened, "kept" where an answer was kept in the one that is open, or has begun it.
 
 export const state = {
   status: null,
@@ -10,7 +11,7 @@ export const state = {
   scope: null, // ids of the documents that are asked; null: all
   answering: false,
   shelf: null, // { models, purposes, memory }
-  own: { parameters: {}, model: "" }, // what the open conversation, or the next one, sets for itself
+  own: { parameters: {}, model: "" }, // what the open conversation, or the next one, sets for itself; null: it could not be read
   programs: null, // { api, sentence, address, keys, queue }
   sharing: null, // { on, address, sentence, guests }
   energy: null, // { method, sentence, last_answer, today, days, battery, saver }

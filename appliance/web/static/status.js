@@ -1,6 +1,6 @@
 // The top bar: the seal, the model, what is still being loaded; what is wrong with the machine; and the colours.
 
-import { call } from "./api.js";
+import { call, isGuest } from "./api.js";
 import { dialog } from "./dialogs.js";
 import { $, el, icon, iconButton, visible } from "./dom.js";
 import { change, on, state } from "./state.js";
@@ -75,11 +75,11 @@ export function aboutModel() {
   if (!status) return el("p", { class: "quiet" }, "Haversack does not answer just now.");
   const { model } = status;
   const facts = [
-    ["Answers with", `${model.name}: ${model.parameters} parameters, ${model.quantisation}`],
+    ["Answers with", isGuest ? model.name : `${model.name}: ${model.parameters} parameters, ${model.quantisation}`],
     model.processor && ["Runs with", `llama.cpp's code for ${model.processor} processors`],
-    ["Bundle", `${status.profile ?? "?"} (${status.bundle})`],
-    ["Its models", status.models.map((one) => `${one.title} (${one.licence})`).join(", ")],
-    ["Library", `${status.home}, ${(status.free_bytes / 2 ** 30).toFixed(1)} GB free`],
+    !isGuest && ["Bundle", `${status.profile ?? "?"} (${status.bundle})`],
+    !isGuest && ["Its models", status.models.map((one) => `${one.title} (${one.licence})`).join(", ")],
+    !isGuest && ["Library", `${status.home}, ${(status.free_bytes / 2 ** 30).toFixed(1)} GB free`],
     ["Haversack", status.version],
   ];
   return el(
@@ -93,21 +93,23 @@ export function aboutModel() {
 /** Other machines work with this one: said wherever it is so. */
 function showCamp({ basecamp }) {
   $("camp").hidden = !basecamp;
-  if (basecamp) $("camp").lastElementChild.textContent = `Base camp: ${basecamp.hosts.join(", ")}`;
+  // Guests are told that there is one, and not where.
+  if (basecamp) $("camp").lastElementChild.textContent = isGuest ? "Base camp" : `Base camp: ${basecamp.hosts.join(", ")}`;
 }
 
 function campDialog() {
   const camp = state.status?.basecamp;
   if (!camp) return;
   const hosts = camp.hosts.map((host) => el("li", {}, el("code", {}, visible(host))));
-  dialog("Base camp", el("div", { class: "stack" }, el("p", { class: "strong" }, camp.sentence), el("p", {}, "Questions, or the passages that they are answered from, go to these machines, and to no others:"), el("ul", {}, ...hosts)));
+  const where = hosts.length > 0 && [el("p", {}, "Questions, or the passages that they are answered from, go to these machines, and to no others:"), el("ul", {}, ...hosts)];
+  dialog("Base camp", el("div", { class: "stack" }, el("p", { class: "strong" }, camp.sentence), where));
 }
 
 function showState({ readiness, waiting, index }) {
   const failed = ["embedder", "generator"].map((part) => readiness[part]).find((one) => one.startsWith("failed"));
   let told = "";
   if (failed) told = failed.slice("failed: ".length);
-  else if (readiness.embedder !== "ready") told = "The search model is being loaded. You can already add documents.";
+  else if (readiness.embedder !== "ready") told = `The search model is being loaded.${isGuest ? "" : " You can already add documents."}`;
   else if (readiness.generator !== "ready") told = "The language model is being loaded. You can already ask: quotes and passages come at once.";
   else if (state.collection && index[state.collection.id] === "building") told = "The index of this collection is still being built. Questions are answered all the same, a little slower.";
   else if (waiting > 1) told = `${waiting} questions are waiting for the language model.`;
@@ -149,7 +151,7 @@ function show() {
   showState(status);
   showMachine(status);
   notice("trust", "this bundle", status.trust.notices);
-  $("place").textContent = `Library: ${status.home}`;
+  $("place").textContent = isGuest ? "" : `Library: ${status.home}`;
 }
 
 const dark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";

@@ -1,7 +1,7 @@
 // The conversation in the middle: asking, streaming, stopping; the kept answers; and what is shown before the first question.
 
-import { call, stream } from "./api.js";
-import { attempt } from "./dialogs.js";
+import { call, isGuest, stream } from "./api.js";
+import { attempt, tell } from "./dialogs.js";
 import { $, announce, duration, el, icon, nameNode, textButton, visible } from "./dom.js";
 import { UNSUPPORTED } from "./render.js";
 import * as preferences from "./preferences.js";
@@ -11,10 +11,13 @@ import { TurnView } from "./turns.js";
 
 const EXAMPLES = ["What happens to a scanned page?", "Which files can be read?", "What does a citation prove?"];
 const STEPS = [
-  ["folder", "Put documents in", "Drop files or whole folders anywhere on this page. They are read here, by this machine, and go nowhere."],
+  isGuest
+    ? ["folder", "Choose a collection", "They stand at the left, or behind the menu. They lie on another machine: what you ask and read crosses this network unencrypted."]
+    : ["folder", "Put documents in", "Drop files or whole folders anywhere on this page. They are read here, by this machine, and go nowhere."],
   ["ask", "Ask in your own words", "“When was the clinic opened?” finds more than “clinic”. Names, dates and numbers help most."],
   ["find", "Check the source", "A click on a number such as [1] opens the page it came from, with the passage marked."],
 ];
+const CUT_OFF = "The answer that was being written was stopped. What there was of it is kept in its conversation.";
 
 let running = null; // { view, key, abort, stopping }
 let shownConversation = null;
@@ -28,17 +31,23 @@ function edit(question) {
   box.focus();
 }
 
+/** Whether there is anything to ask; told where there isn't. */
+export function canAsk() {
+  if (!state.collection) tell("No documents yet", isGuest ? "Nothing is in this library yet. Ask whoever shares it." : "Add documents first: then there is something to ask.");
+  return Boolean(state.collection);
+}
+
 export function ask(question) {
-  if (!state.collection) return attempt(() => Promise.reject(new Error("Add documents first: then there is something to ask.")), "No documents yet");
+  if (!canAsk()) return undefined;
   return run(question, `collections/${state.collection.id}/ask`, { question, documents: state.scope, ...preferences.withQuestion() });
 }
 
-export const overview = () => state.collection && run("What is in here?", `collections/${state.collection.id}/overview`, {}, { whole: true });
+export const overview = () => state.collection && run("What is in here?", `collections/${state.collection.id}/overview`, preferences.withQuestion(), { whole: true });
 
-export const summarise = (document) => run(`Summarise ${visible(document.name)}`, `documents/${document.id}/summary`, {}, { whole: true });
+export const summarise = (document) => run(`Summarise ${visible(document.name)}`, `documents/${document.id}/summary`, preferences.withQuestion(), { whole: true });
 
 async function run(question, path, body, options = {}) {
-  if (running) return;
+  if (running) return tell("One at a time", "An answer is being written. Stop it, or wait for its end, and ask then.");
   const view = new TurnView(question, actions, options);
   if (!$("talk").querySelector(".turn")) $("talk").replaceChildren();
   $("talk").append(view.node);
@@ -99,7 +108,7 @@ const HANDLERS = {
     attempt(() => preferences.keep(conversation));
     if (mine.view.node.isConnected) {
       shownConversation = conversation.id;
-      change("conversation", { conversation });
+      change("kept", { conversation });
     }
     attempt(loadConversations);
   },
@@ -144,36 +153,56 @@ async function showConversation() {
   const wanted = state.conversation?.id ?? null;
   if (wanted === shownConversation && wanted !== null) return;
   shownConversation = wanted;
-  stop();
-  if (wanted === null) return showBeginning();
+  const cutOff = stop();
+  if (cutOff) announce(CUT_OFF);
+  if (wanted === null) {
+    showBeginning();
+    if (cutOff) $("talk").prepend(cutOffNote());
+    return;
+  }
   $("talk").replaceChildren(el("p", { class: "quiet working" }, "Opening…"));
-  await attempt(async () => {
-    const { conversation, answers } = await call("GET", `conversations/${wanted}`);
+  try {
+    show(await call("GET", `conversations/${wanted}`), wanted, cutOff);
+  } catch (error) {
     if (shownConversation !== wanted) return;
-    const collection = state.collections.find((one) => one.id === conversation.collection_id);
-    if (collection && collection.id !== state.collection?.id) {
-      change("collection", { collection, scope: null });
-      change("scope");
-    }
-    const views = answers.map((answer) => {
-      const view = new TurnView(answer.question, actions);
-      view.finish(answer);
-      return view.node;
-    });
-    $("talk").replaceChildren(...views);
-    views.at(-1)?.scrollIntoView({ block: "start" });
-  });
+    // It is gone, or can't be read: the next question begins a new one, and a click on this one tries again.
+    change("conversation", { conversation: null });
+    attempt(async () => {
+      await loadConversations();
+      throw error;
+    }, "It could not be opened");
+  }
 }
+
+function show({ conversation, answers }, wanted, cutOff) {
+  if (shownConversation !== wanted) return;
+  const collection = state.collections.find((one) => one.id === conversation.collection_id);
+  if (collection && collection.id !== state.collection?.id) {
+    change("collection", { collection, scope: null });
+    change("scope");
+  }
+  const views = answers.map((answer) => {
+    const view = new TurnView(answer.question, actions);
+    view.finish(answer);
+    return view.node;
+  });
+  const last = views.pop();
+  const note = cutOff && cutOffNote();
+  $("talk").replaceChildren(...[...views, note, last].filter(Boolean));
+  (note || last)?.scrollIntoView({ block: "start" });
+}
+
+const cutOffNote = () => el("p", { class: "notice" }, CUT_OFF);
 
 export function showBeginning() {
   const { collection } = state;
   const steps = STEPS.map(([name, title, text]) => el("li", {}, el("span", { class: "step-icon" }, icon(name)), el("h3", {}, title), el("p", {}, text)));
   const empty = !collection || collection.documents === 0;
   const hint = empty
-    ? el("p", {}, "Nothing leaves this machine. Drop your first documents here, or use the buttons above.")
+    ? el("p", {}, isGuest ? "There is nothing in it yet. Whoever shares this library can add documents." : "Nothing leaves this machine. Drop your first documents here, or use the buttons above.")
     : el("p", {}, "Ask ", nameNode(collection.name), " anything. The answer begins with quotes, each with the page that it stands on.");
   const examples = collection?.name === "guide" && !empty ? el("div", { class: "examples" }, ...EXAMPLES.map((text) => textButton("ask", text, () => ask(text)))) : null;
-  const title = empty ? "Put in what you carry, then ask." : "What do you want to know?";
+  const title = empty && !isGuest ? "Put in what you carry, then ask." : "What do you want to know?";
   $("talk").replaceChildren(el("div", { class: "beginning" }, el("h2", {}, title), hint, el("ol", { class: "steps" }, ...steps), examples));
 }
 

@@ -133,6 +133,7 @@ export class TurnView {
 
   failed(message) {
     this.doing();
+    this.parts.prose.classList.remove("streaming");
     this.parts.foot.replaceChildren(el("p", { class: "notice bad", role: "alert" }, message));
   }
 }
