@@ -41,12 +41,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a chat. `role` is "system", "user", "assistant" or "tool"; `name` is the tool's whose answer it is."""
+    """One message of a chat. `role` is "system", "user", "assistant" or "tool"; `name` is the tool's whose answer it is, `call` the id of the
+    call that it answers."""
 
     role: str
     content: str
     calls: tuple[Call, ...] = ()
     name: str = ""
+    call: str = ""
 
 
 Prompt = Sequence[Message] | str

@@ -9,6 +9,7 @@ control token, as it does with llama-cpp-python's `create_chat_completion` (meas
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import re
 import secrets
@@ -145,16 +146,23 @@ def _shown(message: Message, masks: _Masks) -> dict[str, Any]:
     shown: dict[str, Any] = {"role": message.role, "content": masks.of(message.content) if message.content else ""}
     if message.name:
         shown["name"] = masks.inside(message.name)
+    if message.role == "tool":
+        shown["tool_call_id"] = _id(message.call)
     if message.calls:
         shown["tool_calls"] = [
             {
-                "id": masks.inside(call.id),
+                "id": _id(call.id),
                 "type": "function",
                 "function": {"name": masks.inside(call.name), "arguments": masks.inside(_arguments(call))},
             }
             for call in message.calls
         ]
     return shown
+
+
+def _id(told: str) -> str:
+    """A call's id as every template takes it: Mistral's refuse all but nine letters and digits, and clients send what they like."""
+    return hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:9]
 
 
 def _arguments(call: Call) -> Any:

@@ -31,6 +31,9 @@ _CODER = re.compile(r"\s*<function=([^>\s]+)>(.*?)</function>\s*", re.DOTALL)
 _CODER_VALUE = re.compile(r"<parameter=([^>\s]+)>\n?(.*?)\n?</parameter>", re.DOTALL)
 _OPENED = re.compile(r"\s*(?:```[a-z_]*)?\s*")
 _DECODER = json.JSONDecoder()
+_OBJECT: Mapping[str, Any] = {"type": "object"}
+_DEFINITIONS = ("$defs", "definitions")
+_REFERENCE = re.compile(r"^#/(?:\$defs|definitions)/([^/]+)")
 
 
 def tool_names(tools: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -38,20 +41,44 @@ def tool_names(tools: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(str(tool["function"]["name"]) for tool in tools)
 
 
-def forcing_schema(tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The JSON schema of a call of one of these tools: written under it, the text can't be anything else."""
-    calls = []
-    for tool in tools:
+def calling_schema(tools: Sequence[Mapping[str, Any]], otherwise: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The JSON schema of a call of one of these tools, or of what `otherwise` says: written under it, the text can't be anything else."""
+    definitions: dict[str, Any] = {}
+    parts: list[dict[str, Any]] = []
+    for number, tool in enumerate(tools):
         function = tool["function"]
-        calls.append(
+        arguments = _part(function.get("parameters") or _OBJECT, f"-{number}", definitions)
+        parts.append(
             {
                 "type": "object",
-                "properties": {"name": {"const": function["name"]}, "arguments": function.get("parameters") or {"type": "object"}},
+                "properties": {"name": {"const": function["name"]}, "arguments": arguments},
                 "required": ["name", "arguments"],
                 "additionalProperties": False,
             }
         )
-    return calls[0] if len(calls) == 1 else {"anyOf": calls}
+    if otherwise is not None:
+        parts.append(_part(otherwise or _OBJECT, "", definitions))
+    return (parts[0] if len(parts) == 1 else {"anyOf": parts}) | ({"$defs": definitions} if definitions else {})
+
+
+def _part(schema: Mapping[str, Any], ending: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """A schema inside another one. Its definitions are looked for at the root of the whole: they go there, by names that end in `ending`."""
+    rest = {key: value for key, value in schema.items() if key not in _DEFINITIONS}
+    for key in _DEFINITIONS:
+        own = schema.get(key)
+        definitions |= {f"{name}{ending}": _pointing(one, ending) for name, one in own.items()} if isinstance(own, Mapping) else {}
+    found: dict[str, Any] = _pointing(rest, ending)
+    return found
+
+
+def _pointing(value: Any, ending: str) -> Any:
+    """The same, its references led to where `_part` has put what they name."""
+    if isinstance(value, Mapping):
+        refers = isinstance(value.get("$ref"), str)
+        return {
+            key: _REFERENCE.sub(rf"#/$defs/\1{ending}", item) if refers and key == "$ref" else _pointing(item, ending) for key, item in value.items()
+        }
+    return [_pointing(one, ending) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 class CallReader:

@@ -13,7 +13,8 @@ from flask import Blueprint
 
 from appliance import __version__
 from appliance.models.parameters import BY_NAME
-from appliance.web.programs.openai_shape import MOST_STOPS
+from appliance.shelf.modelfile import NAMES
+from appliance.web.programs.reading import LONGEST_STOP, MOST_STOPS
 from appliance.web.programs.running import MOST_MESSAGES, MOST_TOOLS
 from appliance.web.programs.vectors import MOST_TEXTS
 
@@ -87,10 +88,14 @@ def _ollama() -> dict[str, Any]:
         "tags": ("get", _operation("ollamaTags", "The same models", "OllamaList", error="OllamaError")),
         "show": ("post", _operation("ollamaShow", "One of them", "OllamaModel", _OLLAMA_SHOW, error="OllamaError")),
         "ps": ("get", _operation("ollamaRunning", "Those that are in memory", "OllamaList", error="OllamaError")),
-        "version": ("get", _operation("ollamaVersion", "Haversack's version", "OllamaVersion", error="OllamaError")),
+        "version": (
+            "get",
+            _operation("ollamaVersion", "The version of Ollama whose shape is spoken, and Haversack's", "OllamaVersion", error="OllamaError"),
+        ),
         "chat": ("post", _operation("ollamaChat", writing, "OllamaChat", _OLLAMA_CHAT, streams=_LINES, error="OllamaError")),
         "generate": ("post", _operation("ollamaGenerate", writing, "OllamaGeneration", _OLLAMA_GENERATE, streams=_LINES, error="OllamaError")),
         "embed": ("post", _operation("ollamaEmbed", "Texts as vectors", "OllamaEmbeddings", _OLLAMA_EMBED, error="OllamaError")),
+        "embeddings": ("post", _operation("ollamaEmbedOne", "One text, the older way", "OllamaEmbedding", _OLLAMA_EMBED_ONE, error="OllamaError")),
     }
     return {f"/api/{name}": {method: operation} for name, (method, operation) in operations.items()}
 
@@ -152,7 +157,8 @@ _MODEL: Schema = {
     "examples": ["smollm2-135m-instruct"],
 }
 _COLLECTION: Schema = {"type": "string", "description": "The name of a collection to answer from; the same as `model@collection`."}
-_STOP: Schema = {"anyOf": [{"type": "string", "maxLength": 1000}, _list({"type": "string", "maxLength": 1000}, MOST_STOPS)]}
+_STOP_TEXT: Schema = {"type": "string", "maxLength": LONGEST_STOP}
+_STOP: Schema = {"anyOf": [_STOP_TEXT, _list(_STOP_TEXT, MOST_STOPS)]}
 _DRAWING = _parameters(
     {
         "temperature": "temperature",
@@ -225,7 +231,7 @@ _COMPLETION = _body(
         "response_format": _FORMAT,
     },
 )
-_INPUT: Schema = {"anyOf": [{"type": "string", "pattern": "\\S"}, _list({"type": "string", "pattern": "\\S"}, MOST_TEXTS, 1)]}
+_INPUT: Schema = {"anyOf": [{"type": "string", "pattern": "\\S"}, _list(_TEXT, MOST_TEXTS, 1)]}
 _EMBEDDING = _body(
     ("model", "input"),
     {
@@ -254,11 +260,7 @@ _RESPONSES = _body(
 )
 _OPTIONS = _body(
     (),
-    {
-        **_parameters({name: name for name in ("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "presence_penalty", "frequency_penalty")}),
-        **_parameters({"num_thread": "threads", "num_predict": "max_tokens", "seed": "seed", "num_ctx": "context"}),
-        "stop": {"anyOf": [_TEXT, _list(_TEXT, 16)]},
-    },
+    {**_parameters(NAMES), "stop": _STOP},
 )
 _OLLAMA_HEAD: dict[str, Schema] = {
     "model": _MODEL,
@@ -275,13 +277,16 @@ _OLLAMA_SAID: Schema = {
         "role": {"enum": ["user", "system", "assistant", "tool"]},
         "content": _TEXT,
         "tool_name": _maybe(_TEXT),
+        "tool_call_id": _maybe(_TEXT),
         "tool_calls": _maybe(_list(_ANY)),
     },
 }
 _OLLAMA_CHAT = _body(("model",), {**_OLLAMA_HEAD, "messages": _list(_OLLAMA_SAID, MOST_MESSAGES), "tools": _list(_TOOL, MOST_TOOLS)})
 _OLLAMA_GENERATE = _body(("model",), {**_OLLAMA_HEAD, "prompt": _TEXT, "system": _TEXT, "raw": _FLAG})
 _OLLAMA_SHOW = _body(("model",), {"model": _MODEL, "verbose": _FLAG})
-_OLLAMA_EMBED = _body(("model", "input"), {"model": _MODEL, "input": _INPUT, "truncate": _FLAG, "dimensions": _WHOLE})
+_OLLAMA_INPUT: Schema = {"anyOf": [_TEXT, _list(_TEXT, MOST_TEXTS)]}
+_OLLAMA_EMBED = _body(("model",), {"model": _MODEL, "input": _OLLAMA_INPUT, "truncate": _FLAG, "dimensions": _WHOLE})
+_OLLAMA_EMBED_ONE = _body(("model",), {"model": _MODEL, "prompt": _TEXT})
 
 
 def _schemas() -> dict[str, Schema]:
@@ -306,10 +311,11 @@ def _schemas() -> dict[str, Schema]:
         "Description": _there({"openapi": _TEXT, "info": _ANY, "paths": _ANY}),
         "OllamaList": _there({"models": _list(_there({"name": _TEXT, "model": _TEXT, "size": _WHOLE, "digest": _TEXT, "details": _ANY}))}),
         "OllamaModel": _there({"details": _ANY, "model_info": _ANY, "capabilities": _list(_TEXT), "modified_at": _TEXT}),
-        "OllamaVersion": _there({"version": _TEXT}),
+        "OllamaVersion": _there({"version": _TEXT, "haversack": _TEXT}),
         "OllamaChat": _there({**done, "message": _ANY}, grounds),
         "OllamaGeneration": _there({**done, "response": _TEXT}, grounds),
-        "OllamaEmbeddings": _there({"model": _TEXT, "embeddings": _list(_list(_NUMBER), least=1)}),
+        "OllamaEmbeddings": _there({"model": _TEXT, "embeddings": _list(_list(_NUMBER))}),
+        "OllamaEmbedding": _there({"embedding": _list(_NUMBER)}),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ FAMILIES = {
     "lfm2_2_5": ("<s><|im_start|>system\n", CHATML, True),
     "llama3_1": ("<s><|start_header_id|>system<|end_header_id|>\n\n", "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n", True),
     "llama3_2": ("<s><|start_header_id|>system<|end_header_id|>\n\n", "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n", True),
+    "mistral-ids": ("<s>[INST] ", "[/INST]", True),
     "mistral_instruct": ("<s>[INST] ", " [/INST]", False),
     "phi3_5": ("<|system|>\n", "<|end|>\n<|assistant|>\n", False),
     "qwen2_5": ("<|im_start|>system\n", CHATML, True),
@@ -89,3 +91,20 @@ def test_what_can_call_tools_lays_out_tool_and_answer(name: str) -> None:
         assert "How high a place is." in text
         assert "2750" in text
         assert text.index("How high is the hut?") < text.index("2750")
+
+
+@pytest.mark.parametrize("told", ["call_0123456789abcdef01234567", "call00001", "toolu_ü<s>", ""])
+def test_a_call_and_its_answer_have_one_id_that_every_template_takes(told: str) -> None:
+    said = [*CALLED[:1], Message("assistant", "", (Call(told, "height", "{}"),)), Message("tool", "2750", name="height", call=told)]
+    text = "".join(part.text for part in template("mistral-ids").parts(said, [TOOL]))
+    (called,) = re.findall(r'"id": "([0-9A-Za-z]{9})"', text)
+    assert f'2750, "call_id": "{called}"' in text
+
+
+def test_two_calls_have_two_ids() -> None:
+    calls = tuple(Call(told, "height", "{}") for told in ("call_1", "call_2"))
+    said = [*CALLED[:1], Message("assistant", "", calls), *(Message("tool", "1", call=one.id) for one in reversed(calls))]
+    text = "".join(part.text for part in template("mistral-ids").parts(said, [TOOL]))
+    made, answered = re.findall(r'"id": "(\w+)"', text), re.findall(r'"call_id": "(\w+)"', text)
+    assert len(set(made)) == 2
+    assert answered == made[::-1]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from appliance.models.protocol import Call
-from appliance.models.tools import CallReader, forcing_schema, tool_names
+from appliance.models.sampler import grammar_of
+from appliance.models.tools import CallReader, calling_schema, tool_names
 
 WEATHER = {"name": "get_weather", "arguments": {"city": "Goma"}}
 TIME: dict[str, Any] = {"name": "get_time", "arguments": {}}
@@ -86,5 +87,23 @@ def test_the_schema_that_forces_a_call_names_the_tools_and_their_arguments() -> 
     wanted = {"type": "object", "properties": {"city": {"type": "string"}}}
     tools = [{"type": "function", "function": {"name": "get_weather", "parameters": wanted}}, {"type": "function", "function": {"name": "get_time"}}]
     assert tool_names(tools) == NAMES
-    assert forcing_schema(tools[:1])["properties"] == {"name": {"const": "get_weather"}, "arguments": wanted}
-    assert [one["properties"]["name"] for one in forcing_schema(tools)["anyOf"]] == [{"const": "get_weather"}, {"const": "get_time"}]
+    assert calling_schema(tools[:1])["properties"] == {"name": {"const": "get_weather"}, "arguments": wanted}
+    assert [one["properties"]["name"] for one in calling_schema(tools)["anyOf"]] == [{"const": "get_weather"}, {"const": "get_time"}]
+    assert calling_schema(tools[:1], {})["anyOf"][1] == {"type": "object"}
+
+
+def test_tools_and_an_answer_keep_their_own_definitions_of_one_name() -> None:
+    def schema(kind: str, where: str) -> dict[str, Any]:
+        place = {"type": "object", "properties": {"at": {"type": kind}}, "required": ["at"]}
+        return {"type": "object", "properties": {"place": {"$ref": f"#/{where}/Place"}}, "required": ["place"], where: {"Place": place}}
+
+    tools = [
+        {"type": "function", "function": {"name": name, "parameters": schema(kind, "$defs")}}
+        for name, kind in (("get_weather", "integer"), ("get_time", "boolean"))
+    ]
+    whole = calling_schema(tools, schema("null", "definitions"))
+    grammar = grammar_of(whole)  # it looks for every definition at the root of the whole
+    assert all(kind in grammar for kind in ("integer", "boolean", "null"))
+    kinds = [one["properties"]["at"]["type"] for one in whole["$defs"].values()]
+    assert kinds == ["integer", "boolean", "null"]
+    assert calling_schema(tools[1:])["properties"]["arguments"]["properties"]["place"]["$ref"] == "#/$defs/Place-0"

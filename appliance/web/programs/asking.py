@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 from appliance.answer.answers import CUT
@@ -19,9 +20,9 @@ from appliance.web.programs.running import Ahead, Ended, Event, Source, Text, Wa
 
 def check(wanted: Wanted) -> None:
     """What a collection can't do for a program. Raises BadRequest, TextTooLong."""
-    if wanted.schema is not None:
+    if wanted.request.schema is not None:
         raise BadRequest(detail="An answer from a collection is text with its sources: it can't be JSON, too.", param="response_format")
-    if wanted.tools:
+    if wanted.request.tools:
         raise BadRequest(detail="An answer from a collection calls no tools. Leave them out, or the collection.", param="tools")
     checked_question(_question(wanted)[0])
     _system(wanted)
@@ -32,25 +33,29 @@ def ask(appliance: Appliance, wanted: Wanted, cancel: threading.Event) -> Iterat
     assert wanted.named.model is not None
     assert wanted.named.collection is not None
     question, history = _question(wanted)
-    parameters = checked({"system": _system(wanted) or None}).over(wanted.parameters)
+    told, model = wanted.request, wanted.named.model.name
+    parameters = checked({"system": _system(wanted) or None}).over(told.parameters)
+    ready = appliance.loaded.states()[model].resident_bytes > 0
     events = appliance.asker.ask(
         question,
         wanted.named.collection.id,
         history=history,
         cancel=cancel,
-        choice=Choice(wanted.named.model.name, parameters, client=wanted.client),
+        choice=Choice(model, parameters, client=told.client),
     )
-    told = _Told(StopFilter(wanted.stop), cancel)
+    shown = _Shown(StopFilter(told.stop), cancel, ready)
     for event in events:
-        yield from told.of(event)
+        yield from shown.of(event)
 
 
-class _Told:
+class _Shown:
     """The answer's events in the order in which its text is shown: the quotes, the prose, a note. Together they are `Answer.answer`."""
 
-    def __init__(self, stops: StopFilter, cancel: threading.Event) -> None:
+    def __init__(self, stops: StopFilter, cancel: threading.Event, ready: bool) -> None:
+        """`ready`: the model was loaded when the question came."""
         self._stops = stops
         self._cancel = cancel
+        self._before = _Before(ready)
         self._lead = ""
         """The quotes, until they are shown."""
         self._shown = ""
@@ -58,6 +63,7 @@ class _Told:
         """Prose was shown."""
 
     def of(self, event: AnswerEvent) -> Iterator[Event]:
+        self._before.note(event)
         match event:
             case QuotesReady(citations=citations):
                 self._lead = led_by_quotes(citations)
@@ -75,10 +81,11 @@ class _Told:
                 yield from self._show(lead + text)
             case Finished(answer=answer):
                 yield from self._show(answer.answer[len(self._shown) :] if answer.answer.startswith(self._shown) else "")
-                yield from self._show(f"\n\n{answer.note}" if answer.note and answer.note != CUT else "")
+                note = answer.note.replace(CUT, "").strip()  # told by the reason
+                yield from self._show(f"\n\n{note}" if note else "")
                 if rest := self._stops.rest():
                     yield Text(rest)
-                yield ended(answer)
+                yield _ended(answer, self._before)
 
     def _quotes(self) -> str:
         lead, self._lead = self._lead, ""
@@ -92,16 +99,40 @@ class _Told:
             self._cancel.set()  # the model need not go on; what it wrote is finished all the same
 
 
-def ended(answer: Answer) -> Ended:
+class _Before:
+    """What goes by between the quotes and the prompt: others are answered, the model is loaded. Milliseconds."""
+
+    def __init__(self, ready: bool) -> None:
+        self._ready = ready
+        self._quotes = self._turn = time.perf_counter()
+        self._over = False
+        self.passed = 0.0
+        self.loading = 0.0
+
+    def note(self, event: AnswerEvent) -> None:
+        now = time.perf_counter()
+        match event:
+            case QuotesReady():
+                self._quotes = self._turn = now
+            case Queued():
+                self._turn = now
+            case Progress() | Delta() if not self._over:
+                self._over = True
+                self.passed = 1000 * (now - self._quotes)
+                self.loading = 0.0 if self._ready else 1000 * (now - self._turn)
+
+
+def _ended(answer: Answer, before: _Before) -> Ended:
     """The end of a run, from the whole answer."""
     timings = answer.timings
     return Ended(
-        "length" if answer.note == CUT else "stop",
+        "length" if CUT in answer.note else "stop",
         answer.prompt_tokens,
         answer.completion_tokens,
-        loading=0.0,
-        reading=max(0.0, (timings.first_token or timings.total) - timings.retrieve),
-        writing=timings.total - timings.first_token if timings.first_token is not None else 0.0,
+        answer.reused_tokens,
+        before.loading,
+        reading=max(0.0, timings.first_token - timings.retrieve - before.passed) if timings.first_token is not None else 0.0,
+        writing=timings.writing or 0.0,
         total=timings.total,
         sources=tuple(_source(one, answer.evidence) for one in answer.citations),
         refused=answer.refused,
@@ -132,9 +163,9 @@ def _holds(evidence: Evidence, citation: Citation) -> bool:
 
 def _question(wanted: Wanted) -> tuple[str, tuple[Turn, ...]]:
     """The question, and the conversation before it. Raises BadRequest."""
-    if isinstance(wanted.prompt, str):
-        return wanted.prompt, ()
-    said = [message for message in wanted.prompt if message.role != "system"]
+    if isinstance(wanted.request.prompt, str):
+        return wanted.request.prompt, ()
+    said = [message for message in wanted.request.prompt if message.role != "system"]
     if not said or said[-1].role != "user":
         raise BadRequest(detail="A collection is asked by the last message: it must have the role user.", param="messages")
     turns, question = [], ""
@@ -149,9 +180,9 @@ def _question(wanted: Wanted) -> tuple[str, tuple[Turn, ...]]:
 
 def _system(wanted: Wanted) -> str:
     """What the program adds to the system prompt. Raises BadRequest where it is longer than a system prompt may be."""
-    if isinstance(wanted.prompt, str):
+    if isinstance(wanted.request.prompt, str):
         return ""
-    text = "\n\n".join(message.content for message in wanted.prompt if message.role == "system" and message.content)
+    text = "\n\n".join(message.content for message in wanted.request.prompt if message.role == "system" and message.content)
     if len(text) > LONGEST_SYSTEM:
         raise BadRequest(detail=f"Before a collection, the system message may have at most {LONGEST_SYSTEM:,} characters.", param="messages")
     return text

@@ -30,6 +30,11 @@ class Named:
     embedder: Model | None = None
 
 
+def served_context(model: ShelfModel) -> int:
+    """The tokens that the model reads and writes at most, where a request doesn't ask for more."""
+    return model.parameters.context or model.settings.context
+
+
 def listed(appliance: Appliance) -> list[Named]:
     """Everything that can be named: the language models, then each with each collection, then the embedder."""
     models = [Named(model.name, model) for model in appliance.shelf.all()]

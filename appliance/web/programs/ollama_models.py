@@ -10,11 +10,14 @@ from appliance import __version__
 from appliance.errors import BadRequest
 from appliance.manifest import Model
 from appliance.runtime import Appliance
-from appliance.shelf.modelfile import exported
-from appliance.web.programs.naming import LATEST, Named, find, listed
+from appliance.shelf.modelfile import exported, parameter_lines
+from appliance.web.programs.naming import LATEST, Named, find, listed, served_context
 from appliance.web.programs.ollama_reading import now
 from appliance.web.programs.openai_models import capabilities, created
 from appliance.web.programs.reading import body
+
+SPOKEN = "0.12.0"
+"""The version of Ollama whose shape is spoken here: clients refuse what they take for too old (VS Code's wants 0.6.4)."""
 
 
 def routes(appliance: Appliance) -> Blueprint:
@@ -48,7 +51,7 @@ def routes(appliance: Appliance) -> Blueprint:
 
     @blueprint.get("/version")
     def version() -> dict[str, Any]:
-        return {"version": __version__}
+        return {"version": SPOKEN, "haversack": __version__}
 
     return blueprint
 
@@ -108,15 +111,17 @@ def _shown(appliance: Appliance, named: Named) -> dict[str, Any]:
         }
         return {"modelfile": "", "parameters": "", "template": "", "license": embedder.licence, "model_info": info, **common}
     return {
-        "modelfile": exported(model),
-        "parameters": "\n".join(f"{name} {value}" for name, value in model.parameters.told().items()),
+        "modelfile": exported(model).replace(f"FROM {model.file}\n", f"FROM {model.name}\n", 1),  # programs are told no paths
+        "parameters": "\n".join(parameter_lines(model)),
         "template": model.template,
         "system": model.system,
         "license": model.licence,
         "model_info": {
             "general.architecture": model.architecture,
             "general.basename": model.title,
-            f"{model.architecture}.context_length": model.trained_context or model.settings.context,
+            # What is read here: clients ask for as much of it as this says (LlamaIndex), or fill it (VS Code's).
+            f"{model.architecture}.context_length": served_context(model),
+            "general.trained_context": model.trained_context or None,
         },
         **common,
     }

@@ -12,22 +12,14 @@ from appliance.errors import BadRequest
 from appliance.models.parameters import Parameters, checked
 from appliance.models.protocol import Call, Message
 from appliance.runtime import Appliance
+from appliance.shelf.modelfile import NAMES
 from appliance.web.programs import openai_shape
-from appliance.web.programs.naming import Named, writer
+from appliance.web.programs.calls import Calls
+from appliance.web.programs.naming import Named, served_context, writer
 from appliance.web.programs.reading import Fields
 from appliance.web.programs.running import MOST_MESSAGES, MOST_TOOLS, Ended
 
 _ROLES = ("user", "system", "assistant", "tool")
-_OPTIONS = {
-    "temperature": "temperature",
-    "top_k": "top_k",
-    "top_p": "top_p",
-    "min_p": "min_p",
-    "repeat_penalty": "repeat_penalty",
-    "presence_penalty": "presence_penalty",
-    "frequency_penalty": "frequency_penalty",
-    "num_thread": "threads",
-}
 _MILLION = 1_000_000
 """Nanoseconds of a millisecond."""
 
@@ -66,14 +58,19 @@ def tools(fields: Fields) -> tuple[dict[str, Any], ...]:
 
 def messages(fields: Fields) -> tuple[Message, ...]:
     """The conversation, empty where there is none. Raises BadRequest."""
-    found = []
+    found, called = [], Calls()
     for message in fields.objects("messages", MOST_MESSAGES):
         if not message.has("role"):
             raise message.wrong("role", " or ".join(f'"{one}"' for one in _ROLES))
         role = message.choice("role", _ROLES)
         no_pictures(message)
         calls = tuple(_call(one) for one in message.objects("tool_calls", MOST_TOOLS)) if role == "assistant" else ()
-        found.append(Message(role, message.text("content", ""), calls, message.text("tool_name", "") if role == "tool" else ""))
+        content = message.text("content", "")
+        if role == "tool":
+            name = message.text("tool_name", "") or message.text("name", "")  # the second in older clients
+            found.append(called.answered(content, message.text("tool_call_id", ""), name))
+        else:
+            found.append(Message(role, content, called.made(calls)))
     return tuple(found)
 
 
@@ -92,22 +89,16 @@ def _parameters(options: Fields, named: Named) -> Parameters:
     options.refuse("mirostat", "words are drawn by top-k, top-p and min-p", 0)
     options.refuse("typical_p", "words are drawn by top-k, top-p and min-p", 0, 0.0, 1, 1.0)
     options.refuse("tfs_z", "words are drawn by top-k, top-p and min-p", 0, 0.0, 1, 1.0)
-    found = options.parameters({theirs: ours for theirs, ours in _OPTIONS.items() if not (ours == "top_p" and options.value(theirs) == 0)})
-    if options.has("top_p") and options.value("top_p") == 0:
-        found = replace(found, top_p=0.01)  # nothing but the likeliest word: our least leaves that, too
-    # Below 0, and 0 itself, leave it open; -1 as a seed asks for any.
-    if options.has("num_predict") and options.value("num_predict") not in (-2, -1, 0):
-        found = options.parameters({"num_predict": "max_tokens"}).over(found)
-    if options.has("seed") and options.value("seed") != -1:
-        found = options.parameters({"seed": "seed"}).over(found)
-    return replace(found, context=_context(options, named))
+    # 0 leaves it open here, as what is below it does everywhere.
+    taken = {theirs: ours for theirs, ours in NAMES.items() if not (theirs == "num_predict" and options.value(theirs) == 0)}
+    found = options.parameters(taken)
+    return replace(found, context=_context(found.context, named))
 
 
-def _context(options: Fields, named: Named) -> int | None:
+def _context(wanted: int | None, named: Named) -> int | None:
     """Only a longer context than the model's own needs loading it anew; one that is too long is the longest that it was made for."""
-    wanted = options.parameters({"num_ctx": "context"}).context
     assert named.model is not None
-    own, longest = named.model.parameters.context or named.model.settings.context, named.model.trained_context
+    own, longest = served_context(named.model), named.model.trained_context
     if wanted is None or wanted <= own:
         return None
     context = min(wanted, longest) if longest else wanted

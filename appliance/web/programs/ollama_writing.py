@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from flask import Blueprint, Response
 
 from appliance.errors import BadRequest
 from appliance.models.protocol import Call, Message
+from appliance.models.request import Request
 from appliance.runtime import Appliance
 from appliance.web.programs.answers import Answers
 from appliance.web.programs.errors import Told
 from appliance.web.programs.ollama_reading import Head, figures, line, messages, no_pictures, now, read_head, settled, tools
 from appliance.web.programs.reading import Fields, body
-from appliance.web.programs.running import Ahead, Called, Ended, Event, Text, Wanted, Whole, client
+from appliance.web.programs.running import OPEN, Ahead, Called, Ended, Event, Text, Wanted, Whole, client
 
 NDJSON = "application/x-ndjson"
-Piece = Callable[[str, tuple[Call, ...]], dict[str, Any]]
-"""(text, calls) → the fields that carry them: `message` in a chat, `response` in a generation."""
+
+
+class Piece(Protocol):
+    """The fields that carry a text and calls: `message` in a chat, `response` in a generation."""
+
+    def __call__(self, text: str, calls: tuple[Call, ...], first: int = 0) -> dict[str, Any]:
+        """`first`: so many calls have gone before, of the same answer."""
 
 
 def routes(appliance: Appliance, answers: Answers, tell: Callable[[Exception], Told]) -> Blueprint:
@@ -32,8 +38,6 @@ def routes(appliance: Appliance, answers: Answers, tell: Callable[[Exception], T
         said, offered = messages(fields), tools(fields)
         if not said:
             return _only_load(head, _as_message)
-        if offered and head.schema is not None:
-            raise BadRequest(detail='"tools" and "format" exclude each other here: ask for one of them.', param="format")
         return _answer(head, _wanted(head, said, offered), _as_message)
 
     @blueprint.post("/generate")
@@ -68,7 +72,7 @@ def routes(appliance: Appliance, answers: Answers, tell: Callable[[Exception], T
 
 
 def _wanted(head: Head, prompt: tuple[Message, ...] | str, offered: tuple[Mapping[str, Any], ...] = ()) -> Wanted:
-    return Wanted(head.named, prompt, head.parameters, head.stop, head.schema, offered, client=client())
+    return Wanted(head.named, Request(prompt, head.parameters.max_tokens or OPEN, head.stop, head.parameters, head.schema, offered, client()))
 
 
 def _prompt(fields: Fields, head: Head, prompt: str) -> tuple[Message, ...] | str:
@@ -81,10 +85,10 @@ def _prompt(fields: Fields, head: Head, prompt: str) -> tuple[Message, ...] | st
     return prompt
 
 
-def _as_message(text: str, calls: tuple[Call, ...]) -> dict[str, Any]:
+def _as_message(text: str, calls: tuple[Call, ...], first: int = 0) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": text}
     if calls:
-        message["tool_calls"] = [_call(index, call) for index, call in enumerate(calls)]
+        message["tool_calls"] = [_call(first + index, call) for index, call in enumerate(calls)]
     return {"message": message}
 
 
@@ -92,7 +96,7 @@ def _call(index: int, call: Call) -> dict[str, Any]:
     return {"id": call.id, "function": {"index": index, "name": call.name, "arguments": json.loads(call.arguments)}}
 
 
-def _as_response(text: str, calls: tuple[Call, ...]) -> dict[str, Any]:
+def _as_response(text: str, calls: tuple[Call, ...], first: int = 0) -> dict[str, Any]:
     return {"response": text}
 
 
@@ -102,8 +106,10 @@ def _lines(head: Head, events: Iterator[Event | None], piece: Piece, tell: Calla
     The place in the queue comes as a piece without text, `"ahead"` beside it: clients read every line as JSON, so nothing else could be sent.
     """
 
+    called = 0
+
     def one(text: str, calls: tuple[Call, ...] = (), **more: Any) -> bytes:
-        return line({"model": head.name, "created_at": now(), **piece(text, calls), **({"done": False} | more)})
+        return line({"model": head.name, "created_at": now(), **piece(text, calls, called), **({"done": False} | more)})
 
     try:
         for happened in events:
@@ -114,6 +120,7 @@ def _lines(head: Head, events: Iterator[Event | None], piece: Piece, tell: Calla
                     yield one(text)
                 case Called(call=call):
                     yield one("", (call,))
+                    called += 1
                 case Ended() as ended:
                     yield one("", **figures(ended))
     except Exception as error:  # the stream has begun: an error is a line of it

@@ -11,13 +11,15 @@ from flask import Blueprint, Response
 
 from appliance.errors import BadRequest
 from appliance.models.protocol import Call, Message
+from appliance.models.request import Request
 from appliance.runtime import Appliance
 from appliance.web.programs import openai_shape as shape
 from appliance.web.programs.answers import Answers
+from appliance.web.programs.calls import Calls
 from appliance.web.programs.errors import Told
 from appliance.web.programs.naming import writer
 from appliance.web.programs.reading import Fields, body
-from appliance.web.programs.running import MOST_MESSAGES, MOST_TOOLS, Called, Ended, Event, Text, Wanted, client
+from appliance.web.programs.running import MOST_MESSAGES, MOST_TOOLS, OPEN, Called, Ended, Event, Text, Wanted, client
 
 _ROLES = ("user", "system", "developer", "assistant", "tool")
 _PARTS = 1000
@@ -73,19 +75,9 @@ def read(appliance: Appliance, fields: Fields) -> Chat:
     tools, forced = shape.chosen(fields, shape.tools(fields), named=only)
     given = fields.object("response_format")
     schema = shape.response_format(given, given.object("json_schema"))
-    if tools and schema is not None:
-        raise BadRequest(detail='"tools" and a "response_format" of JSON exclude each other here: ask for one of them.', param="response_format")
-    wanted = Wanted(
-        named,
-        messages(fields),
-        shape.parameters(fields, "max_completion_tokens", "max_tokens"),
-        fields.stop(most=shape.MOST_STOPS),
-        schema,
-        tools,
-        forced,
-        fields.flag("parallel_tool_calls", True),
-        client(),
-    )
+    parameters = shape.parameters(fields, "max_completion_tokens", "max_tokens")
+    request = Request(messages(fields), parameters.max_tokens or OPEN, fields.stop(), parameters, schema, tools, client())
+    wanted = Wanted(named, request, forced, fields.flag("parallel_tool_calls", True))
     return Chat(name, wanted, fields.flag("stream"), fields.object("stream_options").flag("include_usage"))
 
 
@@ -99,7 +91,7 @@ def refuse(fields: Fields) -> None:
 def messages(fields: Fields) -> tuple[Message, ...]:
     """The conversation. Raises BadRequest."""
     found: list[Message] = []
-    names: dict[str, str] = {}
+    called = Calls()
     for message in fields.objects("messages", MOST_MESSAGES):
         if message.value("role") == "function":
             raise BadRequest(detail=f'"{message.path}role" can\'t be "function", which is old; take "tool".', param="messages")
@@ -107,12 +99,11 @@ def messages(fields: Fields) -> tuple[Message, ...]:
         if not role:
             raise message.wrong("role", " or ".join(f'"{one}"' for one in _ROLES))
         calls = tuple(_call(one) for one in message.objects("tool_calls", MOST_TOOLS)) if role == "assistant" else ()
-        names |= {call.id: call.name for call in calls}
         content = text_of(message, "content", optional=bool(calls) or message.has("refusal"))
         if role == "tool":
-            found.append(Message("tool", content, name=names.get(message.text("tool_call_id", ""), message.text("name", ""))))
+            found.append(called.answered(content, message.text("tool_call_id", ""), message.text("name", "")))
         else:
-            found.append(Message("system" if role == "developer" else role, content, calls))
+            found.append(Message("system" if role == "developer" else role, content, called.made(calls)))
     if not found:
         raise BadRequest(detail='"messages" must hold at least one message.', param="messages")
     return tuple(found)

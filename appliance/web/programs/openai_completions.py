@@ -11,6 +11,7 @@ from flask import Blueprint, Response
 
 from appliance.errors import BadRequest
 from appliance.models.parameters import Parameters
+from appliance.models.request import Request
 from appliance.runtime import Appliance
 from appliance.web.programs import openai_shape as shape
 from appliance.web.programs.answers import Answers
@@ -18,7 +19,7 @@ from appliance.web.programs.errors import Told
 from appliance.web.programs.naming import writer
 from appliance.web.programs.openai_chat import refuse
 from appliance.web.programs.reading import Fields, body
-from appliance.web.programs.running import Ended, Event, Text, Wanted, client
+from appliance.web.programs.running import OPEN, Ended, Event, Text, Wanted, client
 
 LONGEST = Parameters(max_tokens=16)
 """What OpenAI's API has where nobody says how long."""
@@ -65,21 +66,16 @@ def read(appliance: Appliance, fields: Fields) -> Completion:
     fields.refuse("echo", "the prompt is not repeated", False)
     fields.refuse("suffix", "the models here go on with a text, they don't fill gaps")
     given = fields.object("response_format")
-    wanted = Wanted(
-        named,
-        "",
-        shape.parameters(fields, "max_tokens"),
-        fields.stop(most=shape.MOST_STOPS),
-        shape.response_format(given, given.object("json_schema")),
-        client=client(),
-    )
-    if named.collection is None:
-        wanted = replace(wanted, parameters=wanted.parameters.over(LONGEST))
-    prompts = _prompts(fields)
+    schema = shape.response_format(given, given.object("json_schema"))
+    parameters = shape.parameters(fields, "max_tokens")
+    if named.collection is None and not fields.has("max_tokens"):
+        parameters = parameters.over(LONGEST)
+    stop, prompts = fields.stop(), _prompts(fields)
+    requests = [Request(prompt, parameters.max_tokens or OPEN, stop, parameters, schema, client=client()) for prompt in prompts]
     stream = fields.flag("stream")
     if stream and len(prompts) > 1:
         raise BadRequest(detail='Only one "prompt" can be answered as a stream. Send one, or leave "stream" out.', param="prompt")
-    return Completion(name, tuple(replace(wanted, prompt=one) for one in prompts), stream, fields.object("stream_options").flag("include_usage"))
+    return Completion(name, tuple(Wanted(named, request) for request in requests), stream, fields.object("stream_options").flag("include_usage"))
 
 
 def _prompts(fields: Fields) -> Sequence[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint
 
 from appliance.runtime import Appliance
-from appliance.web.programs.naming import Named, find, listed
+from appliance.web.programs.naming import Named, find, listed, served_context
 
 
 def routes(appliance: Appliance) -> Blueprint:
@@ -52,8 +52,7 @@ def _shown(appliance: Appliance, named: Named) -> dict[str, Any]:
         "collection": named.collection.name if named.collection else None,
     }
     if named.model:
-        settings = named.model.settings
-        shown |= {"title": named.model.title, "context_length": settings.context, "licence": named.model.licence}
+        shown |= {"title": named.model.title, "context_length": served_context(named.model), "licence": named.model.licence}
     elif named.embedder:
         shown |= {"title": named.embedder.title, "context_length": named.embedder.settings["max_tokens"], "licence": named.embedder.licence}
     return shown

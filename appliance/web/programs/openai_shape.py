@@ -15,13 +15,13 @@ from appliance.models.protocol import Call
 from appliance.web.programs.reading import Fields
 from appliance.web.programs.running import MOST_TOOLS, Ahead, Ended, Event
 
-MOST_STOPS = 4
 FINGERPRINT = f"haversack-{__version__}"
 DONE = b"data: [DONE]\n\n"
 _HEARTBEAT = 8
 """Silent glances (2 s) until a comment is sent, so that nothing between here and the client takes silence for the end."""
 _PARAMETERS = {
     "temperature": "temperature",
+    "top_p": "top_p",
     "presence_penalty": "presence_penalty",
     "frequency_penalty": "frequency_penalty",
     "seed": "seed",
@@ -38,14 +38,8 @@ def new_id(kind: str) -> str:
 
 def parameters(fields: Fields, *longest: str) -> Parameters:
     """The parameters of a request. `longest`: the fields for the longest answer, the one that counts first."""
-    names = dict(_PARAMETERS)
-    if fields.value("top_p") != 0:  # the API has a 0, which leaves the likeliest word: our least does, too
-        names["top_p"] = "top_p"
     name = next((name for name in longest if fields.has(name)), None)
-    if name:
-        names[name] = "max_tokens"
-    found = fields.parameters(names)
-    return found if "top_p" in names else Parameters(top_p=0.01).over(found)
+    return fields.parameters({**_PARAMETERS, name: "max_tokens"} if name else _PARAMETERS)
 
 
 def tools(fields: Fields) -> tuple[dict[str, Any], ...]:

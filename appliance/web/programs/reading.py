@@ -19,8 +19,16 @@ LIMIT = 4 << 20
 """Bytes of a request: more text than the longest context of any model of the catalogue holds."""
 DEEPEST = 64
 """Levels of lists and objects inside each other."""
-_LONGEST_STOP = 1000
-_STOPS = 16
+LONGEST_STOP = 1000
+MOST_STOPS = 64
+_MEANT = {
+    **{(name, -1): None for name in ("max_tokens", "seed")},
+    **{(name, 0): None for name in ("threads", "context")},
+    ("max_tokens", -2): None,
+    ("top_k", -1): 0,
+    ("top_p", 0): 0.01,  # nothing but the likeliest word: our least leaves that, too
+}
+"""What programs write for other servers, in our words; None is not told."""
 
 
 def body() -> Fields:
@@ -120,20 +128,23 @@ class Fields:
             raise self.wrong(name, " or ".join(f'"{one}"' for one in known if one))
         return value
 
-    def stop(self, name: str = "stop", most: int = _STOPS) -> tuple[str, ...]:
-        """Texts that end the answer: one, or a list."""
-        value = self._data.get(name)
+    def stop(self) -> tuple[str, ...]:
+        """Texts that end the answer: one, or a list. Empty ones are let be."""
+        value = self._data.get("stop")
         found = [] if value is None else [value] if isinstance(value, str) else value
-        if not isinstance(found, list) or len(found) > most or not all(isinstance(one, str) and len(one) <= _LONGEST_STOP for one in found):
-            raise self.wrong(name, f"a text, or a list of at most {most} of at most {_LONGEST_STOP} characters each")
+        if not isinstance(found, list) or len(found) > MOST_STOPS or not all(isinstance(one, str) and len(one) <= LONGEST_STOP for one in found):
+            raise self.wrong("stop", f"a text, or a list of at most {MOST_STOPS} of at most {LONGEST_STOP:,} characters each")
         return tuple(one for one in found if one)
 
     def parameters(self, names: Mapping[str, str]) -> Parameters:
         """`names`: the client's name of a parameter → ours (`appliance.models.parameters`). The range is in the error."""
         found = NOTHING_TOLD
         for theirs, ours in names.items():
+            value = self._data.get(theirs)
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                value = _MEANT.get((ours, value), value)
             try:
-                found = checked({ours: self._data.get(theirs)}).over(found)
+                found = checked({ours: value}).over(found)
             except BadParameter as error:
                 raise BadParameter(**{**error.details, "name": f"{self.path}{theirs}"}) from error
         return found

@@ -8,12 +8,14 @@ from typing import Any
 
 from appliance.errors import BadRequest
 from appliance.models.protocol import Call, Message
+from appliance.models.request import Request
 from appliance.runtime import Appliance
 from appliance.web.programs import openai_shape as shape
+from appliance.web.programs.calls import Calls
 from appliance.web.programs.naming import writer
 from appliance.web.programs.openai_chat import text_of
 from appliance.web.programs.reading import Fields
-from appliance.web.programs.running import MOST_MESSAGES, MOST_TOOLS, Wanted, client
+from appliance.web.programs.running import MOST_MESSAGES, MOST_TOOLS, OPEN, Wanted, client
 
 _STATELESS = "nothing is kept between requests; send the whole conversation as the input"
 _ROLES = ("user", "system", "developer", "assistant")
@@ -48,8 +50,6 @@ def read(appliance: Appliance, fields: Fields) -> Asked:
     tools, forced = shape.chosen(fields, _tools(fields), named=only)
     given = fields.object("text").object("format")
     schema = shape.response_format(given, given)
-    if tools and schema is not None:
-        raise BadRequest(detail='"tools" and a "text.format" of JSON exclude each other here: ask for one of them.', param="text")
     instructions = text_of(fields, "instructions", optional=True)
     led = (Message("system", instructions),) if instructions else ()
     several = fields.flag("parallel_tool_calls", True)
@@ -65,8 +65,8 @@ def read(appliance: Appliance, fields: Fields) -> Asked:
         "tools": fields.items("tools", MOST_TOOLS),
         "top_p": parameters.top_p,
     }
-    wanted = Wanted(named, (*led, *_input(fields)), parameters, (), schema, tools, forced, several, client())
-    return Asked(name, wanted, fields.flag("stream"), echoed)
+    asked = Request((*led, *conversation(fields)), parameters.max_tokens or OPEN, (), parameters, schema, tools, client())
+    return Asked(name, Wanted(named, asked, forced, several), fields.flag("stream"), echoed)
 
 
 def _tools(fields: Fields) -> tuple[dict[str, Any], ...]:
@@ -80,12 +80,12 @@ def _tools(fields: Fields) -> tuple[dict[str, Any], ...]:
     return shape.differing(found)
 
 
-def _input(fields: Fields) -> tuple[Message, ...]:
+def conversation(fields: Fields) -> tuple[Message, ...]:
     """A text, or items: messages, calls that the model made, and what came of them. Raises BadRequest."""
     if isinstance(fields.value("input"), str):
         return (Message("user", fields.text("input")),)
     found: list[Message] = []
-    names: dict[str, str] = {}
+    called = Calls()
     for item in fields.objects("input", MOST_MESSAGES):
         kind = item.text("type", "message")
         if kind == "message":
@@ -94,12 +94,11 @@ def _input(fields: Fields) -> tuple[Message, ...]:
             role = item.choice("role", _ROLES)
             found.append(Message("system" if role == "developer" else role, text_of(item, "content", kinds=_KINDS)))
         elif kind == "function_call":
-            call = Call(item.text("call_id", ""), item.text("name"), item.text("arguments", "{}"))
-            names[call.id] = call.name
+            calls = called.made([Call(item.text("call_id", ""), item.text("name"), item.text("arguments", "{}"))])
             before = found.pop() if found and found[-1].role == "assistant" else Message("assistant", "")
-            found.append(Message("assistant", before.content, (*before.calls, call)))
+            found.append(Message("assistant", before.content, (*before.calls, *calls)))
         elif kind == "function_call_output":
-            found.append(Message("tool", text_of(item, "output", kinds=_KINDS), name=names.get(item.text("call_id", ""), "")))
+            found.append(called.answered(text_of(item, "output", kinds=_KINDS), item.text("call_id", ""), ""))
         elif kind != "reasoning":
             raise BadRequest(detail=f'"{item.path}type" can\'t be {kind[:40]!r}: messages, calls and their outputs are taken.', param="input")
     if not found:

@@ -12,15 +12,17 @@ from typing import Any
 from flask import g
 
 from appliance.errors import ModelUnable, PromptTooLong
-from appliance.models.parameters import MOST_SEED, NOTHING_TOLD, Parameters
+from appliance.models.parameters import MOST_SEED, Parameters
 from appliance.models.protocol import Call, Done, Message, Piece, Reading, Waiting
 from appliance.models.request import Request
-from appliance.models.tools import CallReader, forcing_schema, tool_names
+from appliance.models.tools import CallReader, calling_schema, tool_names
 from appliance.runtime import Appliance
-from appliance.web.programs.naming import Named
+from appliance.web.programs.naming import Named, served_context
 
 MOST_MESSAGES = 2000
 MOST_TOOLS = 128
+OPEN = 1 << 20
+"""Tokens of an answer where nobody says how long: it ends where the context is full."""
 _CHARACTERS = 32
 """A token never stands for so many of them on average: a prompt that is longer is refused before anybody cuts it into tokens."""
 
@@ -30,19 +32,12 @@ class Wanted:
     """What a program asks for."""
 
     named: Named
-    prompt: Sequence[Message] | str
-    """Messages, or a text that is taken as it is."""
-    parameters: Parameters = NOTHING_TOLD
-    stop: tuple[str, ...] = ()
-    schema: Mapping[str, Any] | None = None
-    """The text is JSON that fits it; an empty one is any object."""
-    tools: tuple[Mapping[str, Any], ...] = ()
+    request: Request
+    """As the program told it; what the model came with is laid around it when it is answered."""
     forced: bool = False
-    """One of `tools` must be called."""
+    """One of the request's tools must be called."""
     several: bool = True
     """More than one call may come back."""
-    client: str = "program"
-    """Whose turn it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,39 +128,32 @@ def gathered(events: Iterator[Event | None]) -> Whole:
 
 def check(wanted: Wanted) -> None:
     """What can be refused before anything is loaded. Raises ModelUnable, PromptTooLong."""
-    model = wanted.named.model
+    model, request = wanted.named.model, wanted.request
     assert model is not None
-    if wanted.tools and not model.can_call_tools:
+    if request.tools and not model.can_call_tools:
         raise ModelUnable(name=model.name, detail="its chat template has no place for tools; take a model that GET /v1/models lists with tools")
-    size = len(wanted.prompt) if isinstance(wanted.prompt, str) else sum(len(message.content) for message in wanted.prompt)
-    context = wanted.parameters.context or model.settings.context
+    size = len(request.prompt) if isinstance(request.prompt, str) else sum(len(message.content) for message in request.prompt)
+    context = request.parameters.context or served_context(model)
     if wanted.named.collection is None and size > _CHARACTERS * context:
         raise PromptTooLong(tokens=f"more than {context}", limit=context - 1)
 
 
 def write(appliance: Appliance, wanted: Wanted, cancel: threading.Event) -> Iterator[Event]:
     """The model's own answer, without a collection. Raises what `Writes.generate` raises."""
-    model, began = wanted.named.model, time.perf_counter()
+    model, told, began = wanted.named.model, wanted.request, time.perf_counter()
     assert model is not None
-    generator = appliance.loaded.generator(model.name, parameters=wanted.parameters)
-    own = wanted.parameters.over(generator.own)
-    prompt = wanted.prompt if isinstance(wanted.prompt, str) else _led(wanted.prompt, own.system or "", model.examples)
-    schema = forcing_schema(wanted.tools) if wanted.forced else wanted.schema
+    generator = appliance.loaded.generator(model.name, parameters=told.parameters)
+    own = told.parameters.over(generator.own)
+    request = replace(
+        told,
+        prompt=told.prompt if isinstance(told.prompt, str) else _led(told.prompt, own.system or "", model.examples),
+        parameters=_seeded(told.parameters, own, generator.settings.temperature),
+        schema=_schema(wanted),
+    )
     text = _Written(wanted)
     loading_since = None if generator.ready else began
     loading = 0.0
-    for event in generator.generate(
-        Request(
-            prompt,
-            wanted.parameters.max_tokens or generator.settings.context,
-            stop=wanted.stop,
-            parameters=_seeded(wanted.parameters, own, generator.settings.temperature),
-            schema=schema,
-            tools=wanted.tools,
-            client=wanted.client,
-        ),
-        cancel,
-    ):
+    for event in generator.generate(request, cancel):
         match event:
             case Waiting(ahead=ahead):
                 loading_since = loading_since and time.perf_counter()
@@ -188,11 +176,19 @@ def write(appliance: Appliance, wanted: Wanted, cancel: threading.Event) -> Iter
                 )
 
 
+def _schema(wanted: Wanted) -> Mapping[str, Any] | None:
+    """What the text must fit: a call where one must be made; where JSON is wished for beside tools, either of them."""
+    told = wanted.request
+    if wanted.forced:
+        return calling_schema(told.tools)
+    return calling_schema(told.tools, told.schema) if told.tools and told.schema is not None else told.schema
+
+
 class _Written:
     """What the model writes, with the tool calls taken out of it."""
 
     def __init__(self, wanted: Wanted) -> None:
-        self._reader = CallReader(tool_names(wanted.tools)) if wanted.tools else None
+        self._reader = CallReader(tool_names(wanted.request.tools)) if wanted.request.tools else None
         self._several = wanted.several and not wanted.forced
         self.called = False
 

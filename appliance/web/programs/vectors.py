@@ -34,15 +34,16 @@ class Embedded:
     """Indexes of the texts that are longer than the embedder's window: only their beginnings were read."""
 
 
-def texts(fields: Fields) -> list[str]:
+def texts(fields: Fields, name: str = "input") -> list[str]:
     """What is to be embedded: one text or several. Raises BadRequest."""
-    value = fields.value("input")
-    found = [value] if isinstance(value, str) else value
+    value = fields.value(name)
+    found = [value] if isinstance(value, str) and value.strip() else value
     if isinstance(found, list) and found and all(isinstance(one, (int, list)) and not isinstance(one, bool) for one in found):
-        detail = '"input" is in tokens, and every model has its own: send it as text (LangChain: check_embedding_ctx_length=False).'
-        raise BadRequest(detail=detail, param="input")
-    if not isinstance(found, list) or not 0 < len(found) <= MOST_TEXTS or not all(isinstance(one, str) and one.strip() for one in found):
-        raise fields.wrong("input", f"a text that is not empty, or a list of 1 to {MOST_TEXTS:,} of them")
+        detail = f'"{name}" is in tokens, and every model has its own: send it as text (LangChain: check_embedding_ctx_length=False).'
+        raise BadRequest(detail=detail, param=name)
+    # Among many texts a blank one has a vector, too: whoever sends them counts on theirs.
+    if not isinstance(found, list) or not 0 < len(found) <= MOST_TEXTS or not all(isinstance(one, str) for one in found):
+        raise fields.wrong(name, f"a text that is not empty, or a list of 1 to {MOST_TEXTS:,} texts")
     return found
 
 

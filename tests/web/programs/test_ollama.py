@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from appliance import __version__
+from appliance.models.protocol import Call
 from appliance.runtime import Appliance
+from appliance.web.programs import running
+from appliance.web.programs.running import Called, Ended, Event
 from tests.web.programs.conftest import EMBEDDER, FIELD, SMALL, TOOLS, Program
 from tests.web.programs.test_openai import OPENED, PERSON, WEATHER
 
@@ -25,15 +29,20 @@ def test_models_are_listed_with_what_is_true_of_their_files(program: Program, ap
     folder = appliance.manifest.folder(appliance.manifest.model("embedder"))
     assert models[-1]["size"] == sum(file.stat().st_size for file in folder.iterdir())
     assert len(models[-1]["digest"]) == 64
-    assert program.get("/api/version") == {"version": __version__}
+    told = program.get("/api/version")
+    assert told["haversack"] == __version__
+    assert tuple(map(int, told["version"].split("."))) >= (0, 6, 4), "VS Code's client refuses an older one"
 
 
-def test_a_model_is_shown_with_its_template_and_what_it_can_do(program: Program) -> None:
+def test_a_model_is_shown_with_its_template_and_what_it_can_do(program: Program, appliance: Appliance) -> None:
     shown = program.post("/api/show", {"model": f"{TOOLS}:latest"})
     assert shown["capabilities"] == ["completion", "tools"]
     assert "<tool_call>" in shown["template"]
-    assert shown["model_info"]["llama.context_length"] == 8192
-    assert "FROM " in shown["modelfile"]
+    assert shown["model_info"]["llama.context_length"] == 2048, "what is read here: clients ask for as much as this says"
+    assert shown["model_info"]["general.trained_context"] == 8192
+    assert {"num_ctx 2048", "temperature 0.0"} <= set(shown["parameters"].splitlines())
+    assert f"FROM {TOOLS}\n" in shown["modelfile"]
+    assert str(appliance.settings.home) not in json.dumps(shown)
     assert program.post("/api/show", {"name": EMBEDDER})["capabilities"] == ["embedding"]
     assert program.post("/api/show", {"model": FIELD})["capabilities"] == ["completion"]
     assert "no model named" in program.post("/api/show", {"model": "llama3"}, status=404)["error"]
@@ -112,6 +121,7 @@ def test_only_a_longer_context_loads_the_model_anew_and_it_is_no_longer_than_the
         return found
 
     assert context(512) == 2048
+    assert context(program.post("/api/show", {"model": TOOLS})["model_info"]["llama.context_length"]) == 2048
     assert context(3000) == 3000
     assert context(1 << 20) == 8192
 
@@ -124,6 +134,44 @@ def test_texts_become_vectors(program: Program) -> None:
     one = program.post("/api/embed", {"model": SMALL, "input": "The clinic has beds."})["embeddings"][0]
     assert one == pytest.approx(found["embeddings"][0])
     assert "longer than" in program.post("/api/embed", {"model": EMBEDDER, "input": "beds " * 400, "truncate": False}, status=400)["error"]
+
+
+def test_one_text_the_older_way_and_none_that_only_loads_the_embedder(program: Program) -> None:
+    new = program.post("/api/embed", {"model": EMBEDDER, "input": ["The clinic has beds.", ""]})["embeddings"]
+    assert program.post("/api/embeddings", {"model": EMBEDDER, "prompt": "The clinic has beds."})["embedding"] == pytest.approx(new[0])
+    assert len(new[1]) == 384, "a blank text among others keeps its place"
+    for nothing in ({}, {"input": ""}, {"input": []}):
+        assert program.post("/api/embed", {"model": EMBEDDER, **nothing})["embeddings"] == []
+    assert program.post("/api/embeddings", {"model": EMBEDDER})["embedding"] == []
+
+
+def test_what_other_servers_call_open_is_open(program: Program) -> None:
+    options = {"seed": -1, "top_k": -1, "num_thread": 0, "num_ctx": 0, "top_p": 0, "stop": [f"never {number}" for number in range(40)]}
+    assert program.post("/api/generate", {"model": SMALL, "prompt": "Say hello.", "stream": False, "options": options | SHORT})["done"]
+
+
+def test_the_figures_of_a_collection_tell_loading_from_reading(program: Program) -> None:
+    assert program.post("/api/chat", {"model": SMALL, "messages": [], "keep_alive": 0})["done_reason"] == "unload"
+    asked = {"model": FIELD, "messages": OPENED, "stream": False}
+    first = program.post("/api/chat", asked)
+    assert first["load_duration"] > 0
+    assert first["prompt_eval_duration"] > 0
+    assert first["total_duration"] > first["load_duration"] + first["prompt_eval_duration"] + first["eval_duration"]
+    assert program.post("/api/chat", asked)["load_duration"] == 0
+
+
+def test_calls_of_a_streamed_answer_are_counted(program: Program, appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A model that calls twice: this one is too small to.
+    def twice(*_: Any) -> Iterator[Event]:
+        for city in ("Goma", "Bukavu"):
+            yield Called(Call("", "get_weather", json.dumps({"city": city})))
+        yield Ended("tool_calls")
+
+    monkeypatch.setattr(running, "write", twice)
+    body = {"model": TOOLS, "messages": HELLO, "tools": [WEATHER]}
+    streamed = [call for line in program.lines("/api/chat", body) for call in line["message"].get("tool_calls", ())]
+    assert [call["function"]["index"] for call in streamed] == [0, 1]
+    assert program.post("/api/chat", {**body, "stream": False})["message"]["tool_calls"] == streamed
 
 
 REFUSED: list[tuple[str, dict[str, Any]]] = [
@@ -145,9 +193,11 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("generate", {"prompt": "x", "context": [1, 2]}),
     ("generate", {"prompt": ["x"]}),
     ("generate", {"prompt": "x", "images": ["aGk="]}),
-    ("embed", {"input": []}),
+    ("embed", {"input": "   "}),
     ("embed", {"input": [1, 2]}),
     ("embed", {"input": "x", "dimensions": 12}),
+    ("embeddings", {"prompt": ["x"]}),
+    ("chat", {"messages": HELLO, "options": {"stop": ["x"] * 65}}),
 ]
 
 

@@ -8,7 +8,16 @@ import struct
 from typing import Any
 
 import pytest
+from flask import Flask
 
+from appliance.answer.answers import CUT, Draft
+from appliance.answer.citations import Citations
+from appliance.answer.prose import Prose
+from appliance.documents import Finished
+from appliance.runtime import Appliance
+from appliance.web.programs import openai_completions
+from appliance.web.programs.reading import Fields
+from appliance.web.programs.running import OPEN
 from tests.web.programs.conftest import EMBEDDER, FIELD, SMALL, TOOLS, Program
 
 HELLO = [{"role": "user", "content": "Say hello."}]
@@ -79,6 +88,17 @@ def test_stop_ends_the_answer_before_itself(program: Program) -> None:
     assert cut["finish_reason"] == "stop"
 
 
+def test_what_other_servers_call_open_is_open(program: Program, app: Flask, appliance: Appliance) -> None:
+    """LM Studio's examples say `max_tokens: -1`, Continue sends every stop text that its template has."""
+    stop = [*(f"never {number}" for number in range(40)), " "]
+    body = {"model": SMALL, "prompt": "Once", "max_tokens": -1, "seed": -1, "top_k": -1, "stop": stop}
+    assert program.post("/v1/completions", body)["choices"]
+    assert program.post("/v1/chat/completions", chat(max_tokens=-1, stop=stop))["choices"]
+    with app.test_request_context():
+        (wanted,) = openai_completions.read(appliance, Fields(body)).wanted
+    assert (wanted.request.max_tokens, wanted.request.parameters.top_k, wanted.request.parameters.seed) == (OPEN, 0, None)
+
+
 def test_a_seed_makes_a_drawn_answer_the_same_again_and_none_makes_it_another(program: Program) -> None:
     def said(**more: Any) -> str:
         text: str = program.post("/v1/chat/completions", chat(temperature=1.5, max_tokens=24, **more))["choices"][0]["message"]["content"]
@@ -118,6 +138,21 @@ def test_a_tool_that_must_be_called_is_called_with_arguments_that_fit(program: P
     assert program.post("/v1/chat/completions", chat(model=TOOLS, messages=said, tools=[WEATHER]))["choices"][0]["message"]["content"]
 
 
+def test_json_beside_tools_is_either_a_call_or_the_json(program: Program) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "person", "schema": PERSON, "strict": True}}
+    body = chat(model=TOOLS, tools=[WEATHER], response_format=wanted, max_tokens=60)
+
+    def fits(text: str | None, calls: list[Any]) -> bool:
+        if calls:
+            return not text and json.loads(calls[0]["function"]["arguments"])["city"] in ("Goma", "Bukavu")
+        return set(json.loads(text or "")) == {"age", "ok"}
+
+    message = program.post("/v1/chat/completions", body)["choices"][0]["message"]
+    assert fits(message["content"], message.get("tool_calls", []))
+    deltas = [event["choices"][0]["delta"] for event in program.events("/v1/chat/completions", {**body, "stream": True})[:-1]]
+    assert fits("".join(one.get("content", "") for one in deltas), [call for one in deltas for call in one.get("tool_calls", ())])
+
+
 def test_tools_are_refused_where_the_template_has_no_place_for_them_and_let_be_where_none_may_be_called(program: Program) -> None:
     refused = program.post("/v1/chat/completions", chat(tools=[WEATHER]), status=400)["error"]
     assert "tools" in refused["message"]
@@ -148,6 +183,7 @@ def test_a_collection_answers_with_its_sources(program: Program) -> None:
     assert answer["refused"] is False
     assert answer["usage"]["completion_tokens"] > 0
     again = program.post("/v1/chat/completions", {"model": SMALL, "collection": "Field notes", "messages": OPENED})
+    assert again["usage"]["prompt_tokens_details"]["cached_tokens"] > 0
     assert again["choices"] == answer["choices"]
 
 
@@ -158,6 +194,15 @@ def test_a_streamed_answer_of_a_collection_is_the_same_text_and_its_last_chunk_h
     assert events[-2]["choices"][0]["finish_reason"] == "stop"
     assert [one["quote"] for one in events[-2]["sources"]] == [one["quote"] for one in whole["sources"]]
     assert not any("sources" in event for event in events[:-2])
+
+
+def test_an_answer_that_was_cut_says_so_by_its_reason_whatever_else_is_noted(
+    program: Program, appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = Draft("?", "?", (), 0.0, 0.0, note=f"Two pages could not be read. {CUT}").answer(Citations(), Prose(Citations(), ()))
+    monkeypatch.setattr(appliance.asker, "ask", lambda *_, **__: iter([Finished(answer)]))
+    choice = program.post("/v1/chat/completions", {"model": FIELD, "messages": OPENED})["choices"][0]
+    assert (choice["finish_reason"], choice["message"]["content"].strip()) == ("length", "Two pages could not be read.")
 
 
 def test_a_follow_up_is_understood_from_the_messages_before_it(program: Program) -> None:
