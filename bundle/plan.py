@@ -26,6 +26,7 @@ _FOLDERS = 4  # the bundle's own, LICENSES, runtime, models
 # int8 keeps a quarter of an embedder's fp32 weights.
 _INT8 = 4
 # research/packaging.md §5: file + KV cache + buffers + runtime (onnxruntime's, no PyTorch) + the system and its browser (1.5 to 2 GB).
+# The first two as appliance/machine/weights.py has them, which the builder doesn't import; tests/bundle/test_catalogue.py compares them.
 _BUFFERS, _RUNTIME, _SYSTEM = 300_000_000, 150_000_000, 1_750_000_000
 # Qwen3-4B's: what is counted for a generator whose layers nobody stated.
 _KV_UNKNOWN = 144 << 10

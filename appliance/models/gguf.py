@@ -17,6 +17,11 @@ _GUESSED = 1024
 _TEXTS = 8
 _MOST_LAYERS = 4096
 _MOST_HEADS = 1 << 16
+_LONGEST_VECTOR = 1 << 20
+_HYBRIDS = ("qwen3next", "qwen35", "qwen4exp")
+"""Every fourth layer of theirs keeps a cache, unless the file says otherwise."""
+_GEMMA3N_LAYERS = 20
+"""Those with a cache of their own: its files don't say, and llama.cpp has the number in its code."""
 _MOST_PARTS = 1000
 _LONGEST_TITLE = 200
 _POOLING_NONE = 0
@@ -148,31 +153,53 @@ def _unfit(header: Header, architecture: str) -> str:
 
 
 def _kv_width(header: Header, architecture: str, layers: int, heads: int) -> int:
+    """Layers differ: some have fewer heads and some no cache; those that slide can have shorter keys, and the engine keeps the whole context for
+    them, too (`swa_full`)."""
     key = f"{architecture}.attention."
     each = header.whole(f"{architecture}.embedding_length", most=1 << 24) // heads
-    told = header.values.get(key + "head_count_kv")
-    if isinstance(told, Many):  # where the layers differ: some need no cache at all
-        kv_heads = sum(_numbers(key + "head_count_kv", told))
-    else:
-        kv_heads = layers * header.whole(key + "head_count_kv", heads, least=0, most=_MOST_HEADS)
-    longest = 1 << 20
-    width = kv_heads * (header.whole(key + "key_length", each, most=longest) + header.whole(key + "value_length", each, most=longest))
+    keys, values = (header.whole(key + name, each, most=_LONGEST_VECTOR) for name in ("key_length", "value_length"))
+    shorter = [header.whole(f"{key}{name}_swa", usual, most=_LONGEST_VECTOR) for name, usual in (("key_length", keys), ("value_length", values))]
+    kv_heads = _listed(header, key + "head_count_kv")
+    if kv_heads is None:
+        kv_heads = [header.whole(key + "head_count_kv", heads, least=0, most=_MOST_HEADS)] * layers
+    slide = _listed(header, key + "sliding_window_pattern") or []
+    cached = _cached(header, architecture, layers)
+    width = 0
+    for layer, count in enumerate(kv_heads):
+        if layer in cached:
+            width += count * (sum(shorter) if any(slide[layer : layer + 1]) else keys + values)
     if width >= 1 << 31:
         raise NotAGguf(f"a token of its context would take {2 * width / 1e9:.0f} GB, which can't be")
     return width
 
 
+def _cached(header: Header, architecture: str, layers: int) -> set[int]:
+    """The layers that keep a cache, as llama.cpp decides it (src/models/qwen35.cpp, gemma4.cpp and gemma3n.cpp): not the recurrent ones of a
+    hybrid, nor those that use an earlier layer's."""
+    shared = header.whole(f"{architecture}.attention.shared_kv_layers", 0, least=0, most=layers)
+    own = min(layers, _GEMMA3N_LAYERS) if architecture == "gemma3n" else layers - shared
+    recurrent = _listed(header, f"{architecture}.attention.recurrent_layers")
+    if recurrent is not None:
+        return {layer for layer in range(own) if not any(recurrent[layer : layer + 1])}
+    interval = header.whole(f"{architecture}.full_attention_interval", 4 if architecture.startswith(_HYBRIDS) else 1)
+    # Those that guess several tokens ahead stand at the end, and are never recurrent.
+    main = layers - header.whole(f"{architecture}.nextn_predict_layers", 0, least=0, most=layers)
+    return {layer for layer in range(own) if layer >= main or (layer + 1) % interval == 0}
+
+
 def _most(header: Header, key: str) -> int:
     """A number, or the largest of a list with one for each layer; 0 where nothing is said."""
-    told = header.values.get(key, 0)
-    if isinstance(told, Many):
-        return max(_numbers(key, told), default=0)
-    return header.whole(key, 0, least=0, most=_MOST_HEADS)
+    told = _listed(header, key)
+    return header.whole(key, 0, least=0, most=_MOST_HEADS) if told is None else max(told, default=0)
 
 
-def _numbers(key: str, many: Many) -> list[int]:
-    numbers = [value for value in many.values if type(value) is int and 0 <= value <= _MOST_HEADS]
-    if len(numbers) != many.count:
+def _listed(header: Header, key: str) -> list[int] | None:
+    """A number or a truth for each layer; None where something else is said, or nothing."""
+    told = header.values.get(key)
+    if not isinstance(told, Many):
+        return None
+    numbers = [int(value) for value in told.values if isinstance(value, int) and 0 <= value <= _MOST_HEADS]
+    if len(numbers) != told.count:
         raise NotAGguf(f"its {key} is a list of what can't be")
     return numbers
 

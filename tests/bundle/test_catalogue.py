@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from appliance.licences import may_be_passed_on
-from appliance.machine.weights import memory_needed
+from appliance.machine.weights import BUFFERS, PROGRAM, memory_needed
 from appliance.manifest import Model
 from appliance.models.catalogue import generator_settings
 from appliance.models.ggml import WRITING
+from bundle import plan
 from bundle.spec import HubSource, Item, PackageSource, profiles, read_catalogue, read_item, read_spec
 
 ITEMS = [read_item(name, entry, Path()) for name, entry in read_catalogue().items()]
@@ -80,6 +81,10 @@ def test_it_fits_into_the_laptops_that_it_is_for(item: Item) -> None:
     size = size_of(item)
     width = 2 * item.memory["layers"] * item.memory["kv_heads"] * item.memory["head_dimensions"]
     assert memory_needed(size, int(item.settings["context"]), width) + SYSTEM <= item.ram * 2**30
+
+
+def test_the_builder_reckons_as_the_appliance_does() -> None:
+    assert (plan._BUFFERS, plan._RUNTIME) == (BUFFERS, PROGRAM)
 
 
 def test_no_two_entries_are_the_same_file() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.machine.weights import Shape, generator_memory, memory_needed, model_size, read_shape
+from appliance.machine.weights import generator_memory, memory_needed, model_size
 from appliance.manifest import Manifest
-from appliance.models.gguf import NotAGguf
+from appliance.models.gguf import NotAGguf, read_gguf
 from tests.machine.making import QWEN_4B, gguf, make_bundle
 
 
@@ -21,28 +21,29 @@ def written(tmp_path: Path, content: bytes) -> Path:
 
 def test_the_cache_of_the_starters_own_model_is_what_its_engine_takes(manifest: Manifest) -> None:
     model = manifest.model("generator")
-    shape = read_shape(manifest.folder(model) / model.settings["file"])
-    assert shape == Shape(kv_width=30 * 3 * 2 * 64, trained=8192), "23 KiB a token"
+    found = read_gguf(manifest.folder(model) / model.settings["file"])
+    assert (found.kv_width, found.context) == (30 * 3 * 2 * 64, 8192), "23 KiB a token"
     needed = generator_memory(manifest)
-    assert needed == memory_needed(model_size(manifest, "generator"), 2048, shape.kv_width)
+    assert needed == memory_needed(model_size(manifest, "generator"), 2048, found.kv_width)
     assert needed is not None
     assert 0.55e9 < needed < 0.65e9
 
 
 def test_the_header_is_read(tmp_path: Path) -> None:
-    assert read_shape(written(tmp_path, gguf(QWEN_4B))) == Shape(36 * 8 * 256, 40960)
+    found = read_gguf(written(tmp_path, gguf(QWEN_4B)))
+    assert (found.kv_width, found.context) == (36 * 8 * 256, 40960)
 
 
 def test_heads_may_differ_from_layer_to_layer(tmp_path: Path) -> None:
     values = QWEN_4B | {"qwen3.attention.head_count_kv": [8, 0, 4], "qwen3.block_count": 3}
-    assert read_shape(written(tmp_path, gguf(values))).kv_width == 12 * 256
+    assert read_gguf(written(tmp_path, gguf(values))).kv_width == 12 * 256
 
 
 def test_what_is_not_said_is_what_the_specification_says(tmp_path: Path) -> None:
     values = {
         key: value for key, value in QWEN_4B.items() if not key.endswith(("_length", "_kv")) or key.endswith(("context_length", "embedding_length"))
     }
-    assert read_shape(written(tmp_path, gguf(values))).kv_width == 36 * 32 * (2 * 2560 // 32)
+    assert read_gguf(written(tmp_path, gguf(values))).kv_width == 36 * 32 * (2 * 2560 // 32)
 
 
 def test_no_more_context_is_counted_than_the_model_was_made_for(tmp_path: Path) -> None:
@@ -73,5 +74,5 @@ HEADER = b"GGUF" + struct.pack("<IQQ", 3, 0, 1)
 )
 def test_a_header_that_cannot_be_believed_leaves_the_need_unknown(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(NotAGguf):
-        read_shape(written(tmp_path, content))
+        read_gguf(written(tmp_path, content))
     assert generator_memory(make_bundle(tmp_path / "bundle", model=content or b"\0")) is None

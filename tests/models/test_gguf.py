@@ -12,6 +12,7 @@ import pytest
 from appliance.manifest import Manifest
 from appliance.models.gguf import Gguf, NotAGguf, Split, read_gguf
 from appliance.models.header import read_header
+from tests.machine.making import gguf
 from tests.second_model import starter_gguf, with_values
 from tests.tiny_model import tiny_model
 
@@ -66,6 +67,64 @@ def test_requantised_it_is_another_quantisation_of_the_same_model(second_gguf: P
     first, second = read_gguf(starter_gguf(manifest)), read_gguf(second_gguf)
     assert (second.quantisation, second.name) == ("Q4_0", "SmolLM2 135M Second")
     assert (second.parameters, second.vocabulary, second.kv_width) == (first.parameters, first.vocabulary, first.kv_width)
+
+
+QWEN35 = {
+    "general.architecture": "qwen35",
+    "qwen35.block_count": 32,
+    "qwen35.context_length": 262144,
+    "qwen35.embedding_length": 2560,
+    "qwen35.attention.head_count": 16,
+    "qwen35.attention.head_count_kv": 4,
+    "qwen35.attention.key_length": 256,
+    "qwen35.attention.value_length": 256,
+}
+GEMMA4 = {
+    "general.architecture": "gemma4",
+    "gemma4.block_count": 35,
+    "gemma4.context_length": 131072,
+    "gemma4.embedding_length": 1536,
+    "gemma4.attention.head_count": 8,
+    "gemma4.attention.head_count_kv": 1,
+    "gemma4.attention.key_length": 512,
+    "gemma4.attention.value_length": 512,
+    "gemma4.attention.key_length_swa": 256,
+    "gemma4.attention.value_length_swa": 256,
+    "gemma4.attention.sliding_window_pattern": [1, 1, 1, 1, 0] * 7,
+    "gemma4.attention.shared_kv_layers": 20,
+}
+GEMMA3N = {
+    "general.architecture": "gemma3n",
+    "gemma3n.block_count": 30,
+    "gemma3n.context_length": 32768,
+    "gemma3n.embedding_length": 2048,
+    "gemma3n.attention.head_count": 8,
+    "gemma3n.attention.head_count_kv": 2,
+    "gemma3n.attention.key_length": 256,
+    "gemma3n.attention.value_length": 256,
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "width"),
+    [
+        (QWEN35, 8 * 4 * 512),
+        (QWEN35 | {"qwen35.full_attention_interval": 2}, 16 * 4 * 512),
+        (QWEN35 | {"qwen35.attention.recurrent_layers": [1, 0] + [1] * 30}, 1 * 4 * 512),
+        (QWEN35 | {"qwen35.block_count": 33, "qwen35.nextn_predict_layers": 1}, (8 + 1) * 4 * 512),
+        (GEMMA4, 12 * 512 + 3 * 1024),
+        (GEMMA3N, 20 * 2 * 512),
+    ],
+    ids=["hybrid", "every second", "by a list", "with one that guesses ahead", "sliding and shared", "shared by name"],
+)
+def test_only_layers_with_a_cache_of_their_own_are_counted(tmp_path: Path, values: dict[str, object], width: int) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(gguf(values))
+    assert read_gguf(path).kv_width == width
+
+
+def test_a_list_of_truths_is_one(tmp_path: Path) -> None:
+    assert read_gguf(tiny_model(tmp_path / "tiny.gguf", changed={"llama.attention.recurrent_layers": [True]})).kv_width == 0
 
 
 def test_what_no_file_type_says_is_told_by_the_bytes(tmp_path: Path) -> None:
@@ -157,6 +216,8 @@ def test_tensors_that_overlap_or_lie_apart_are_refused(tmp_path: Path) -> None:
         ("llama.block_count", 0, "its llama.block_count is 0, which can't be"),
         ("llama.block_count", None, "it doesn't say its llama.block_count"),
         ("llama.context_length", "many", "its llama.context_length is 'many', which can't be"),
+        ("llama.full_attention_interval", 0, "its llama.full_attention_interval is 0, which can't be"),
+        ("llama.attention.shared_kv_layers", 2, "its llama.attention.shared_kv_layers is 2, which can't be"),
         ("llama.attention.head_count_kv", 1 << 20, "its llama.attention.head_count_kv is 1048576, which can't be"),
         ("tokenizer.ggml.tokens", None, "it brings no vocabulary"),
         ("tokenizer.ggml.model", None, "it brings no vocabulary"),
