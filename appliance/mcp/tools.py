@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from appliance.answer.pipeline import Asker
-from appliance.documents import Answer, Collection, Document, Finished, Progress, Queued
+from appliance.documents import Answer, Collection, Document, Evidence, Finished, Progress, Queued
 from appliance.errors import BadRequest, NoSuchDocument
 from appliance.library.reading import Reader
 from appliance.mcp.server import Report
 
 MOST_RESULTS = 20
+LONGEST_PART = 20_000
+"""Characters of a page that are given at a time, about 5,000 tokens: a book in a format without pages is one page."""
 _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "string": (lambda value: isinstance(value, str) and bool(value.strip()), "text"),
     "integer": (lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number"),
@@ -96,7 +98,7 @@ class LibraryTools:
         found = self._asker.search(arguments["query"], collection.id, limit=arguments.get("limit", 5), documents=documents)
         return {
             "collection": collection.name,
-            "results": [{"document": one.document, "page": one.page, "quote": one.text, "score": round(one.score, 4)} for one in found.evidence],
+            "results": [{**_passage(one), "score": round(one.score, 4)} for one in found.evidence],
         }
 
     def _ask(self, arguments: Mapping[str, Any], cancel: threading.Event, report: Report) -> dict[str, Any]:
@@ -126,24 +128,35 @@ class LibraryTools:
             numbers = [one.number for one in pages if one.number is not None]
             there = f"pages {numbers[0]} to {numbers[-1]}" if numbers else "no numbered pages: leave `page` out"
             raise BadRequest(detail=f"{document.name} has no page {wanted}; it has {there}.")
+        start, total = arguments.get("start", 0), len(page.text)
+        end = start + arguments.get("length", LONGEST_PART)
+        if start > total:
+            raise BadRequest(detail=f"That page has {total:,} characters: `start` must be at most that.")
         return {
             "collection": collection.name,
             "document": document.name,
             "page": page.number,
             "pages": len(pages),
-            "text": page.text,
+            "text": page.text[start:end],
+            "start": start,
+            "total": total,
+            "next": end if end < total else None,
             "unread": page.reason or "",
         }
 
 
+def _passage(evidence: Evidence) -> dict[str, Any]:
+    return {"document": evidence.document, "page": evidence.page, "start": evidence.start, "quote": evidence.text}
+
+
 def _answered(collection: str, answer: Answer) -> dict[str, Any]:
-    fields = ("marker", "document", "page", "quote", "supported")
+    fields = ("marker", "document", "page", "start", "quote", "supported")
     return {
         "collection": collection,
         "answer": answer.answer,
         "refused": answer.refused,
         "citations": [{key: getattr(one, key) for key in fields} for one in answer.citations],
-        "nearest": [{"document": one.document, "page": one.page, "quote": one.text} for one in answer.evidence[:3]] if answer.refused else [],
+        "nearest": [_passage(one) for one in answer.evidence[:3]] if answer.refused else [],
         "model": answer.model,
         "note": answer.note,
     }
@@ -177,8 +190,9 @@ def _wrong(tool: str, arguments: Mapping[str, Any], schema: Mapping[str, Any]) -
 _COLLECTION = {"collection": {"type": "string", "description": "Its name; can be left out where there is only one."}}
 _DOCUMENTS = {"documents": {"type": "array", "items": {"type": "string"}, "description": "Only in these documents, by name."}}
 _PAGE = {"type": ["integer", "null"], "description": "null where the format has no pages."}
-_CITED = {"document": {"type": "string"}, "page": _PAGE, "quote": {"type": "string", "description": "Verbatim."}}
 _TEXT = {"type": "string"}
+_START = {"type": "integer", "description": "The character of the page at which the quote begins."}
+_CITED = {"document": _TEXT, "page": _PAGE, "start": _START, "quote": {"type": "string", "description": "Verbatim."}}
 
 
 def _list_of(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,15 +237,24 @@ _TOOLS: dict[str, tuple[str, str, Sequence[str], dict[str, Any], dict[str, Any]]
     ),
     "read_page": (
         "Read a page",
-        "The whole text of one page of a document.",
+        "The text of one page of a document. A long one comes in parts: go on at `next`. To read around a passage, begin before its `start`.",
         ("document",),
-        {"document": {"type": "string"}, "page": {"type": "integer", "minimum": 1, "description": "The first unless told."}, **_COLLECTION},
+        {
+            "document": {"type": "string"},
+            "page": {"type": "integer", "minimum": 1, "description": "The first unless told."},
+            "start": {"type": "integer", "minimum": 0, "description": "The character to begin at; the first unless told."},
+            "length": {"type": "integer", "minimum": 1, "maximum": LONGEST_PART, "description": f"Characters; {LONGEST_PART:,} unless told."},
+            **_COLLECTION,
+        },
         {
             "collection": _TEXT,
             "document": _TEXT,
             "page": _PAGE,
             "pages": {"type": "integer"},
             "text": _TEXT,
+            "start": {"type": "integer"},
+            "total": {"type": "integer", "description": "Characters of the whole page."},
+            "next": {"type": ["integer", "null"], "description": "The `start` of what follows; null at the page's end."},
             "unread": {"type": "string", "description": "Why the page, or some of it, could not be read; empty where it was read whole."},
         },
     ),

@@ -8,6 +8,7 @@ from flask import Blueprint
 
 from appliance.runtime import Appliance
 from appliance.web.requests import body, text
+from appliance.web.waiting import queue
 
 
 def routes(appliance: Appliance) -> Blueprint:
@@ -21,7 +22,7 @@ def routes(appliance: Appliance) -> Blueprint:
             "sentence": access.sentence,
             "address": f"http://{appliance.settings.host}:{appliance.settings.port}",
             "keys": [{"name": key.name, "made": key.made, "used": key.used} for key in access.keys.all()],
-            "queue": [{"client": client, "ahead": ahead} for client, ahead in appliance.loaded.queue()],
+            "queue": [{"client": client, "ahead": ahead} for client, ahead in queue(appliance)],
         }
 
     @blueprint.post("/programs/keys")

@@ -10,6 +10,7 @@ from appliance.library.vectors import ExactVectors
 from appliance.library.vectors_remote import RemoteVectors
 from appliance.runtime import Appliance
 from appliance.web.values import to_json
+from appliance.web.waiting import waiting
 
 
 def routes(appliance: Appliance) -> Blueprint:
@@ -42,7 +43,7 @@ def routes(appliance: Appliance) -> Blueprint:
             "basecamp": {"hosts": list(appliance.link.hosts), "sentence": _camp(appliance)} if appliance.link else None,
             "trust": {"sentence": appliance.trust.sentence, "notices": list(appliance.trust.notices)},
             "machine": to_json(appliance.machine.findings) if appliance.machine else None,
-            "waiting": sum(state.waiting for state in appliance.loaded.states().values()),
+            "waiting": waiting(appliance),
             "index": {str(one.id): "exact" if isinstance(vectors, ExactVectors) else vectors.state(one.id) for one in collections},
         }
 

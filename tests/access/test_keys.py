@@ -124,6 +124,14 @@ def test_damaged_keys_let_nobody_in_and_are_left_as_they_are(kept: Keys, home: P
     assert (home / module.FILE).read_bytes() == content
 
 
+def test_damaged_keys_shut_nobody_out_where_all_are_let_in(home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    (home / module.FILE).write_bytes(b"{")
+    assert Access(home, "open").program("whatever") == ANY
+    with pytest.raises(KeysDamaged):
+        Access(home, "keys").program("whatever")
+
+
 def test_a_write_that_fails_leaves_the_keys_that_were_there(kept: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     key = kept.add("one")
 

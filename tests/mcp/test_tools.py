@@ -65,6 +65,22 @@ def test_a_page_is_read_whole(ready: Program) -> None:
     page = ready.call("read_page", document="well.md", collection="wells")["structuredContent"]
     assert page["text"].startswith("# The well at Kidatu")
     assert (page["page"], page["pages"], page["unread"]) == (None, 1, "")
+    assert (page["start"], page["total"], page["next"]) == (0, len(page["text"]), None)
+
+
+def test_a_long_page_is_read_in_parts_and_a_passage_with_what_is_around_it(ready: Program) -> None:
+    whole = ready.call("read_page", document="well.md", collection="wells")["structuredContent"]["text"]
+    text, start = "", 0
+    while start is not None:
+        part = ready.call("read_page", document="well.md", collection="wells", start=start, length=50)["structuredContent"]
+        assert len(part["text"]) <= 50
+        text, start = text + part["text"], part["next"]
+    assert text == whole
+    (found,) = ready.call("search", query="repair of the pump", collection="wells")["structuredContent"]["results"]
+    around = ready.call("read_page", document="well.md", collection="wells", start=found["start"], length=len(found["quote"]))
+    assert around["structuredContent"]["text"] == found["quote"]
+    cited = ready.call("ask", question="Who repaired the pump at Kidatu?", collection="wells")["structuredContent"]["citations"][0]
+    assert whole[cited["start"] :].startswith(cited["quote"])
 
 
 @pytest.mark.parametrize(
@@ -87,6 +103,8 @@ def test_a_page_is_read_whole(ready: Program) -> None:
         ("ask", {"question": "Why?", "collection": "wells", "documents": ["no.pdf"]}, "There is no document 'no.pdf'"),
         ("ask", {"question": "Why?", "collection": "wells", "documents": "well.md"}, "`documents` must be a list of texts."),
         ("read_page", {"document": "well.md", "page": 7, "collection": "wells"}, "well.md has no page 7; it has no numbered pages"),
+        ("read_page", {"document": "well.md", "start": 10**6, "collection": "wells"}, "`start` must be at most that."),
+        ("read_page", {"document": "well.md", "length": 20_001, "collection": "wells"}, "`length` must be at most 20000."),
         ("read_page", {"document": "../../etc/passwd", "collection": "wells"}, "There is no document '../../etc/passwd'"),
         ("list_collections", {"all": True}, "`list_collections` takes no `all`; it takes nothing."),
     ],

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from appliance.basecamp.camp import Camp
+from appliance.basecamp.link import Link
 from appliance.runtime import Appliance
 from tests.web.calling import PORT, Caller
 
@@ -41,3 +45,18 @@ def test_the_page_says_that_any_program_is_let_in(api: Caller, appliance: Applia
         appliance.access.api = "keys"
     assert told["api"] == "open"
     assert told["sentence"].startswith("Any program on this machine")
+
+
+def test_who_waits_at_the_base_camp_is_shown_and_counted(api: Caller, appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Link("http://192.168.1.5:8080", "")
+    camp = Camp(link, appliance.loaded.generator)
+    monkeypatch.setattr(appliance, "camp", camp)
+    try:
+        before = api.json("GET", "status")["waiting"]
+        for number, client in enumerate(("page", "guest 1")):
+            camp.writer._turns.join(number, client)
+        assert api.json("GET", "programs")["queue"] == [{"client": client, "ahead": ahead} for client, ahead in camp.writer.waiters]
+        assert {client for client, _ in camp.writer.waiters} == {"page", "guest 1"}
+        assert api.json("GET", "status")["waiting"] == before + 2
+    finally:
+        link.close()

@@ -21,7 +21,7 @@ DEEPEST = 64
 """Levels of lists and objects inside each other."""
 LONGEST_STOP = 1000
 MOST_STOPS = 64
-_MEANT = {
+_MEANT: dict[tuple[str, float], float | None] = {
     **{(name, -1): None for name in ("max_tokens", "seed")},
     **{(name, 0): None for name in ("threads", "context")},
     ("max_tokens", -2): None,
