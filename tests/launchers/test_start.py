@@ -57,6 +57,15 @@ def test_stdout_is_what_haversack_prints_and_no_more(starter: Stick) -> None:
     assert status["bundle"] == str(starter.root)
 
 
+def test_another_program_speaks_mcp_with_a_stick_through_its_launcher(starter: Stick) -> None:
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "a test", "version": "1"}}
+    request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})
+    environment = starter.environment(HAVERSACK_HOME=str(starter.around / "other"))
+    done = subprocess.run(starter.command("mcp"), env=environment, input=request + "\n", capture_output=True, text=True, timeout=120, check=True)
+    answer = json.loads(done.stdout)  # the protocol's line, and nothing else
+    assert answer["result"]["serverInfo"]["name"] == "haversack"
+
+
 def test_exit_codes_and_sentences_of_haversack_come_through(starter: Stick) -> None:
     done = starter.start("search", "--collection", "nothing-of-that-name", "what?", HAVERSACK_HOME=str(starter.around / "other"))
     assert (done.returncode, done.stdout) == (1, "")
