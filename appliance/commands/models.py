@@ -21,7 +21,7 @@ from appliance.models.parameters import RANGES
 from appliance.offline.seal import Seal
 from appliance.printable import printable
 from appliance.runtime import trusted_manifest
-from appliance.shelf.adding import licence_of
+from appliance.shelf.adding import licence_of, untold
 from appliance.shelf.intake import bring
 from appliance.shelf.listing import model_as_json, shelf_as_json
 from appliance.shelf.loaded import Loaded
@@ -84,7 +84,8 @@ def _show(settings: Settings, given: argparse.Namespace) -> int:
 
 def _add(settings: Settings, given: argparse.Namespace) -> int:
     with _writing(settings, "models add") as shelf, _sealed():
-        tell = _Progress() if sys.stderr.isatty() else _untold
+        # A pipe or a file has no use for a line that is written over and over.
+        tell = _Progress() if sys.stderr.isatty() else untold
         path = Path(given.file).absolute()
         prepared = bring(path, shelf, name=given.name or "", tag=given.tag or "", threads=settings.usable_threads, tell=tell)
         licence = prepared.model.licence or licence_of(given.licence or "")
@@ -218,10 +219,6 @@ def _facts(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _size(model: dict[str, Any]) -> str:
     return f"{gigabytes(model['size'])} on the disk, {gigabytes(model['memory_bytes'])} of memory"
-
-
-def _untold(_done: int, _total: int) -> None:
-    """A pipe or a file has no use for a line that is written over and over."""
 
 
 class _Progress:

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from appliance.durable import storage_error, sync, sync_folder, writing_durably
-from appliance.errors import BadRequest, DiskFull, GeneratorFailed, ModelError, ModelTaken, NoSuchPath, NotAModel, PromptTooLong
+from appliance.errors import DiskFull, GeneratorFailed, ModelError, ModelTaken, NoSuchPath, NotAModel, PromptTooLong
 from appliance.licences import CONDITIONS, FREE
 from appliance.machine.look import memory_now
 from appliance.machine.words import gigabytes
@@ -76,6 +76,8 @@ class Wishes:
     """What comes with a model beside its weights: from a Modelfile, or from nowhere."""
 
     title: str = ""
+    file_name: str = ""
+    """What people know the file by, where it has another name here."""
     system: str = ""
     parameters: Parameters = NOTHING_TOLD
     examples: tuple[Message, ...] = ()
@@ -89,8 +91,11 @@ class Wishes:
     """Sentences about what was not taken over."""
 
 
-def _ignore(done: int, total: int) -> None:
-    pass
+NO_WISHES = Wishes()
+
+
+def untold(done: int, total: int) -> None:
+    """Nobody wants to hear how far it is."""
 
 
 def prepare(
@@ -98,26 +103,21 @@ def prepare(
     shelf: ModelShelf,
     *,
     name: str = "",
-    file_name: str = "",
-    wishes: Wishes | None = None,
+    wishes: Wishes = NO_WISHES,
     threads: int = 2,
     take: bool = False,
-    share: bool = False,
-    tell: Callable[[int, int], None] = _ignore,
-    cancel: threading.Event | None = None,
+    tell: Callable[[int, int], None] = untold,
 ) -> Prepared:
     """Check the GGUF at `path` and copy it to the shelf's disk; `ModelShelf.add` makes it one of its models.
 
-    `name` is what it will be called, made from the file's name unless told; `file_name` is that name as people know it, where the file has another
-    one here. `take`: the files are ours and are moved, not copied, where that can be.
-    `share`: they are another model's of this shelf, and its disk holds them once for both where it can.
-    `tell` hears of bytes copied, of how many. Takes some seconds more than the copying: the model is tried.
+    `name` is what it will be called, made from the file's name unless told. `take`: the files are ours and are moved, not copied, where that can
+    be. Those of another model of this shelf lie on its disk once for both, where it can. `tell` hears of bytes copied, of how many.
+    Takes some seconds more than the copying: the model is tried.
     Raises NotAModel with one plain reason, ModelTaken, BadRequest, NoSuchPath, DiskFull, LibraryReadOnly; then nothing is left behind.
     """
-    wishes = wishes or Wishes()
-    shown = file_name[:200] or path.name
+    shown = wishes.file_name[:200] or path.name
     found = _checked(path, shown)
-    wanted = check_name(name) if name else name_of(wishes.title or file_name.removesuffix(".gguf") or found.stem)
+    wanted = check_name(name) if name else name_of(wishes.title or wishes.file_name.removesuffix(".gguf") or found.stem)
     if wanted in {model.name for model in shelf.all()} or os.path.lexists(shelf.folder / wanted):
         raise ModelTaken(name=wanted)
     settings = settings_of(found.gguf, shown)
@@ -126,7 +126,8 @@ def prepare(
     sweep(shelf.folder)
     folder = shelf.folder / f"{ADDING}{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        parts = _brought(found, folder, wanted, os.rename if take else os.link if share else None, tell, cancel)
+        put = os.rename if take else os.link if path.is_relative_to(shelf.folder) else None
+        parts = _brought(found, folder, wanted, put, tell)
         if wishes.sha256 and parts[0].sha256 != wishes.sha256:
             raise NotAModel(name=shown, detail="its sha256 is not the one that it should have: the copy is damaged")
         if _checked(parts[0].path, shown).gguf != found.gguf:
@@ -207,7 +208,7 @@ def _template(file_name: str, template: str) -> bool:
 
 
 def _brought(
-    found: Found, folder: Path, name: str, put: Callable[[Path, Path], None] | None, tell: Callable[[int, int], None], cancel: threading.Event | None
+    found: Found, folder: Path, name: str, put: Callable[[Path, Path], None] | None, tell: Callable[[int, int], None]
 ) -> tuple[ModelPart, ...]:
     """The files under the names that they will have, synced, with their hashes."""
     count = len(found.files)
@@ -221,7 +222,7 @@ def _brought(
             moved = put is not None and _put(put, file, target)
             if not moved and shutil.disk_usage(folder).free < total - done + _SPARE:
                 raise DiskFull(path=folder.parent)
-            digest = _copied(target if moved else file, None if moved else target, partial(_told, tell, done, total), cancel)
+            digest = _copied(target if moved else file, None if moved else target, partial(_told, tell, done, total))
             size = target.stat().st_size
             done += size
             parts.append(ModelPart(target, size, digest))
@@ -253,15 +254,13 @@ def _put(how: Callable[[Path, Path], None], source: Path, target: Path) -> bool:
     return True
 
 
-def _copied(source: Path, target: Path | None, tell: Callable[[int], None], cancel: threading.Event | None) -> str:
-    """The sha256 of `source`, which is written to `target` on the way. Raises OSError, BadRequest when `cancel` is set."""
+def _copied(source: Path, target: Path | None, tell: Callable[[int], None]) -> str:
+    """The sha256 of `source`, which is written to `target` on the way. Raises OSError."""
     digest, done = hashlib.sha256(), 0
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(source.open("rb"))
         out = stack.enter_context(target.open("xb")) if target else None
         while piece := stream.read(_PIECE):
-            if cancel is not None and cancel.is_set():
-                raise BadRequest(detail="Adding the model was stopped; nothing of it was kept.")
             digest.update(piece)
             if out:
                 out.write(piece)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import threading
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from appliance.errors import BadRequest, NoSuchModel, NoSuchPath, NotAModel
+from appliance.models.ggml import OTHERWISE
 from appliance.models.gguf import NotAGguf
-from appliance.shelf.adding import Wishes, prepare
+from appliance.shelf.adding import NO_WISHES, Wishes, prepare, untold
 from appliance.shelf.entries import Prepared, ShelfModel, name_of
 from appliance.shelf.joining import find_parts
 from appliance.shelf.modelfile import LARGEST, Modelfile, read_modelfile, wishes_of
@@ -18,6 +19,7 @@ from appliance.shelf.ollama import as_modelfile, find_stored, store_of
 from appliance.shelf.shelf import ModelShelf
 
 MODELFILE = "Modelfile"
+WITHOUT_PICTURES = "Its part that sees pictures is left out."
 _OTHER = {
     ".safetensors": "it is in the safetensors form: convert it to a GGUF on the machine that has its tools",
     ".bin": "it is no GGUF file",
@@ -28,24 +30,20 @@ _OTHER = {
     ".part": "its download was not finished",
     ".crdownload": "its download was not finished",
 }
+_Meant = tuple[Path, str, Wishes]
+"""A GGUF, what it will be called unless told, and what comes with it."""
 
 
-def bring(
-    path: Path,
-    shelf: ModelShelf,
-    *,
-    name: str = "",
-    tag: str = "",
-    threads: int = 2,
-    take: bool = False,
-    tell: Callable[[int, int], None] | None = None,
-    cancel: threading.Event | None = None,
-) -> Prepared:
+def bring(path: Path, shelf: ModelShelf, *, name: str = "", tag: str = "", threads: int = 2, tell: Callable[[int, int], None] = untold) -> Prepared:
     """Check what is at `path` and prepare it; see `prepare`. `tag` names a model of an Ollama store ("llama3.2:1b").
 
     Raises NotAModel, NoSuchPath, NoSuchModel, ModelTaken, BadRequest, BadParameter, DiskFull, LibraryReadOnly.
     """
-    given: dict[str, Any] = {"threads": threads, "take": take, "cancel": cancel, **({"tell": tell} if tell else {})}
+    file, called, wishes = _meant(path, shelf, tag)
+    return prepare(file, shelf, name=name or called, wishes=wishes, threads=threads, tell=tell)
+
+
+def _meant(path: Path, shelf: ModelShelf, tag: str) -> _Meant:
     try:
         folder, there = path.is_dir(), path.is_file()
     except ValueError:  # a name with a zero in it
@@ -53,43 +51,55 @@ def bring(
     if not folder and not there:
         raise NoSuchPath(path=str(path)[:300])
     if folder and (root := store_of(path)):
-        return _from_store(root, shelf, name, tag, given)
+        return _from_store(root, tag)
     if tag:
         raise BadRequest(detail=f"{path.name} is no Ollama store, and a tag names a model of one: leave it out, or name the store's folder.")
     if folder:
         path = _only_model(path)
     if _magic(path) == b"GGUF" or path.suffix.lower() == ".gguf":
-        return prepare(path, shelf, name=name, **given)
+        return path, "", NO_WISHES
     if path.suffix.lower() in _OTHER:
         raise NotAModel(name=path.name, detail=_OTHER[path.suffix.lower()])
     if path.stat().st_size > LARGEST:
         raise NotAModel(name=path.name, detail="it is neither a GGUF nor a Modelfile")
-    return _from_modelfile(path, shelf, name, given)
+    return _from_modelfile(path, shelf)
 
 
-def _from_modelfile(path: Path, shelf: ModelShelf, name: str, given: dict[str, Any]) -> Prepared:
+def _from_modelfile(path: Path, shelf: ModelShelf) -> _Meant:
     modelfile = read_modelfile(path)
-    if not modelfile.source:
-        raise NotAModel(name=path.name, detail="it has no FROM, which names the model's file")
-    called = name or ("" if path.stem == MODELFILE else name_of(path.stem))
-    if modelfile.source.startswith(("\\\\", "//")):
-        # On Windows, looking at such a path already opens a connection, with the user's name.
-        raise NotAModel(name=path.name, detail=f"its FROM names another machine ({modelfile.source[:80]!r}): copy the model here first")
-    file = Path(modelfile.source).expanduser()
-    file = file if file.is_absolute() else path.parent / file
-    if file.is_dir():
-        file = _only_model(file)
+    files = [_source(path, source) for source in modelfile.sources]
+    writing = [file for file in files if not _sees_pictures(file)] if len(files) > 1 else files
+    if len(writing) != 1:
+        raise NotAModel(name=path.name, detail="it has more than one FROM" if files else "it has no FROM, which names the model's file")
+    (file,) = writing
+    called = "" if path.stem == MODELFILE else name_of(path.stem)
     if file.is_file():
-        return prepare(file, shelf, name=called, wishes=_wishes(modelfile, file), **{**given, "take": False})
+        wishes = _wishes(modelfile, file)
+        return file, called, _noting(wishes, WITHOUT_PICTURES) if len(files) > 1 else wishes
+    source = modelfile.sources[files.index(file)]
     try:
-        base = shelf.find(modelfile.source)
+        base = shelf.find(source)
     except NoSuchModel as error:
-        detail = f"its FROM says {modelfile.source[:80]!r}, which is neither a file here nor a model of the shelf: add that first"
+        detail = f"its FROM says {source[:80]!r}, which is neither a file here nor a model of the shelf: add that first"
         raise NotAModel(name=path.name, detail=detail) from error
     shelf.verify(base)
     called = called or name_of(f"{base.name}-2")
-    wishes = _over(_wishes(modelfile, base.file), base, called)
-    return prepare(base.file, shelf, name=called, wishes=wishes, **{**given, "take": False}, share=base.origin == "added")
+    return base.file, called, _over(_wishes(modelfile, base.file), base, called)
+
+
+def _source(modelfile: Path, source: str) -> Path:
+    """What a FROM means as a file, whether that is there or not. Raises NotAModel."""
+    if source.startswith(("\\\\", "//")):
+        # On Windows, looking at such a path already opens a connection, with the user's name.
+        raise NotAModel(name=modelfile.name, detail=f"its FROM names another machine ({source[:80]!r}): copy the model here first")
+    file = modelfile.parent / os.path.expanduser(source)
+    return _only_model(file) if file.is_dir() else file
+
+
+def _sees_pictures(file: Path) -> bool:
+    with suppress(NotAGguf, OSError):
+        return find_parts(file).gguf.unfit == OTHERWISE["clip"]
+    return False
 
 
 def _over(wishes: Wishes, base: ShelfModel, called: str) -> Wishes:
@@ -104,14 +114,17 @@ def _over(wishes: Wishes, base: ShelfModel, called: str) -> Wishes:
     )
 
 
-def _from_store(root: Path, shelf: ModelShelf, name: str, tag: str, given: dict[str, Any]) -> Prepared:
+def _from_store(root: Path, tag: str) -> _Meant:
     model = find_stored(root, tag)
     weights = model.blob(model.weights)
-    wishes = _wishes(as_modelfile(model), weights, model.tag)
-    notes = ["Its part that sees pictures is left out."] if any(layer.kind == "projector" for layer in model.layers) else []
-    called = name or name_of(model.tag.removesuffix(":latest").replace("/", "-"))
-    wishes = replace(wishes, sha256=model.weights.sha256, notes=(*wishes.notes, *notes), title=model.tag)
-    return prepare(weights, shelf, name=called, file_name=model.tag, wishes=wishes, **{**given, "take": False})
+    wishes = replace(_wishes(as_modelfile(model), weights, model.tag), sha256=model.weights.sha256, title=model.tag, file_name=model.tag)
+    if any(layer.kind == "projector" for layer in model.layers):
+        wishes = _noting(wishes, WITHOUT_PICTURES)
+    return weights, name_of(model.tag.removesuffix(":latest").replace("/", "-")), wishes
+
+
+def _noting(wishes: Wishes, note: str) -> Wishes:
+    return replace(wishes, notes=(*wishes.notes, note))
 
 
 def _wishes(modelfile: Modelfile, weights: Path, name: str = "") -> Wishes:

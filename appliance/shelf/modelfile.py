@@ -1,8 +1,9 @@
 """Ollama's Modelfile: read, understood as far as Haversack has the same thing, and written.
 
 FROM, PARAMETER, SYSTEM, MESSAGE and LICENSE are taken over; ADAPTER is refused. TEMPLATE is in Go's form, which nothing here reads: the
-chat template of the GGUF itself is used, and a sentence says so where the two don't use the same marks. Its form is Ollama's own: a word for
-the instruction in any case, then a value up to the line's end, in quotes, or in three quotes over several lines; # begins a comment.
+chat template of the GGUF itself is used, and a sentence says so where the two don't use the same marks. RENDERER and PARSER name code of Ollama's
+and DRAFT a second model, so they are left out. Its form is Ollama's own: a word for the instruction in any case, then a value up to the line's
+end, in quotes, or in three quotes over several lines; # begins a comment.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from appliance.errors import NotAModel
-from appliance.models.parameters import NOTHING_TOLD, Parameters, checked, sampling
+from appliance.models.parameters import LONGEST_SYSTEM, NOTHING_TOLD, Parameters, checked, sampling
 from appliance.models.protocol import Message
 from appliance.models.template import CHATML
 from appliance.shelf.adding import LICENCE, Wishes, licence_of
@@ -40,6 +41,7 @@ NAMES = {
 _NOT_TOLD = {"num_predict", "num_ctx", "num_thread", "seed"}
 """Here 0 and less mean "as you like"; a seed of 0 is one."""
 _MARKS = re.compile(r"<\|?[^<>\s{}|]{1,40}\|?>|\[/?[A-Z_]{2,20}\]")
+_LEFT_OUT = ("RENDERER", "PARSER", "DRAFT")
 _GO = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _INSTRUCTION = re.compile(r"\s*(?P<word>[^\s#]\S*)[ \t]*(?P<value>.*)")
 _LICENCES = (
@@ -55,14 +57,16 @@ _LICENCES = (
 class Modelfile:
     """What one says, in the words of its instructions."""
 
-    source: str = ""
-    """FROM: a file's path, or a model's name."""
+    sources: tuple[str, ...] = ()
+    """FROM: a file's path, or a model's name. Several where the model has a part that sees pictures."""
     parameters: tuple[tuple[str, str], ...] = ()
     template: str = ""
     system: str = ""
     messages: tuple[Message, ...] = ()
     licences: tuple[str, ...] = ()
     adapter: str = ""
+    left_out: tuple[str, ...] = ()
+    """Instructions that mean nothing here."""
 
 
 def read_modelfile(path: Path) -> Modelfile:
@@ -96,18 +100,26 @@ def parse(text: str, name: str = "The Modelfile") -> Modelfile:
                 messages.append(Message(role.lower(), content))
             case "FROM" | "TEMPLATE" | "SYSTEM" | "LICENSE" | "ADAPTER" | "REQUIRES":
                 found.setdefault(word, []).append(_unquoted(value))
+            case _ if word in _LEFT_OUT:
+                found.setdefault(word, [])
             case _:
                 raise NotAModel(name=name, detail=f"line {line} begins with {word[:40]!r}, which is no instruction of a Modelfile")
-    if len(found.get("FROM", [])) > 1:
-        raise NotAModel(name=name, detail="it has more than one FROM")
     if len(messages) > MOST_MESSAGES:
         raise NotAModel(name=name, detail=f"it has {len(messages)} MESSAGEs, more than {MOST_MESSAGES}")
 
     def last(word: str) -> str:
         return found.get(word, [""])[-1]
 
-    licences = tuple(found.get("LICENSE", ()))
-    return Modelfile(last("FROM"), tuple(parameters), last("TEMPLATE"), last("SYSTEM").strip(), tuple(messages), licences, last("ADAPTER"))
+    return Modelfile(
+        sources=tuple(filter(None, found.get("FROM", ()))),
+        parameters=tuple(parameters),
+        template=last("TEMPLATE"),
+        system=last("SYSTEM").strip(),
+        messages=tuple(messages),
+        licences=tuple(found.get("LICENSE", ())),
+        adapter=last("ADAPTER"),
+        left_out=tuple(word for word in _LEFT_OUT if word in found),
+    )
 
 
 def wishes_of(modelfile: Modelfile, own_template: str) -> Wishes:
@@ -118,13 +130,19 @@ def wishes_of(modelfile: Modelfile, own_template: str) -> Wishes:
     notes = []
     if left:
         notes.append(f"Not taken over, since Haversack has no such parameter: {', '.join(left)}.")
+    if modelfile.left_out:
+        notes.append(f"Not taken over, since only Ollama can do it: {', '.join(modelfile.left_out)}.")
     stops = [value for name, value in modelfile.parameters if name == "stop" and value not in (own_template or CHATML)]
     if stops:
         shown = ", ".join(repr(stop[:40]) for stop in stops[:5])
         notes.append(f"Its stop texts ({shown}) are not kept: an answer ends where the model ends it.")
     notes += template_note(modelfile.template, own_template)
     text = "\n\n".join(modelfile.licences).strip()
-    system = checked({"system": modelfile.system}).system or ""
+    system = modelfile.system
+    if len(system) > LONGEST_SYSTEM:
+        notes.append(f"Its SYSTEM has {len(system)} characters, more than {LONGEST_SYSTEM}, and is left out.")
+        system = ""
+    system = checked({"system": system}).system or ""
     return Wishes(system=system, parameters=parameters, examples=modelfile.messages, licence=_licence(text), licence_text=text, notes=tuple(notes))
 
 

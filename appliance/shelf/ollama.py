@@ -118,7 +118,7 @@ def as_modelfile(model: StoredModel) -> Modelfile:
     licences = tuple(_text(model, layer) for layer in model.layers if layer.kind == "license")
     adapter = "an adapter" if any(layer.kind == "adapter" for layer in model.layers) else ""
     template, system = (_last(model, kind) for kind in ("template", "system"))
-    return Modelfile(str(model.blob(model.weights)), parameters, template, system.strip(), messages, licences, adapter)
+    return Modelfile((str(model.blob(model.weights)),), parameters, template, system.strip(), messages, licences, adapter)
 
 
 def _manifests(folder: Path, depth: int) -> Iterator[Path]:

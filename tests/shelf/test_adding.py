@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,13 +150,11 @@ def test_a_full_disk_is_told_before_the_copy(tiny: Path, shelf: ModelShelf, monk
 
 
 def test_a_copy_that_is_stopped_leaves_nothing(second_gguf: Path, shelf: ModelShelf) -> None:
-    cancel = threading.Event()
-
     def stop(done: int, total: int) -> None:
-        cancel.set()
+        raise KeyboardInterrupt
 
-    with pytest.raises(BadRequest, match="stopped; nothing of it was kept"):
-        prepare(second_gguf, shelf, cancel=cancel, tell=stop)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(second_gguf, shelf, tell=stop)
     assert left_behind(shelf) == []
 
 
@@ -171,12 +168,12 @@ def test_what_a_power_cut_left_is_swept_away(tiny: Path, shelf: ModelShelf) -> N
 
 def test_a_file_that_is_ours_is_moved_and_named_as_people_know_it(tiny: Path, shelf: ModelShelf) -> None:
     spooled = tiny.rename(tiny.with_name("spool-7f3a"))
-    prepared = prepare(spooled, shelf, take=True, file_name="My Model (1).gguf")
+    prepared = prepare(spooled, shelf, take=True, wishes=Wishes(file_name="My Model (1).gguf"))
     assert prepared.model.name == "my-model-1"
     assert not spooled.exists()
     spooled.write_bytes(b"GGUF")
     with pytest.raises(NotAModel, match=r"Broken\.gguf can't be added"):
-        prepare(spooled, shelf, take=True, file_name="Broken.gguf")
+        prepare(spooled, shelf, take=True, wishes=Wishes(file_name="Broken.gguf"))
 
 
 def test_a_model_that_has_no_room_in_memory_is_kept_and_told_not_to_be_tried(tiny: Path, shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from appliance.shelf.entries import ModelPart, ShelfModel
 from appliance.shelf.intake import bring
 from appliance.shelf.modelfile import LARGEST, Modelfile, exported, parameter_lines, parse, read_modelfile, wishes_of
 from appliance.shelf.shelf import ModelShelf
+from tests.second_model import with_values
 from tests.tiny_model import tiny_model
 
 WHOLE = '''# my own
@@ -49,7 +50,7 @@ Version 2.0, January 2004"""
 
 def test_every_instruction_is_understood() -> None:
     found = parse(WHOLE.replace("\n", "\r\n"))
-    assert found.source == "./tiny.gguf"
+    assert found.sources == ("./tiny.gguf",)
     assert ("temperature", "0.7") in found.parameters
     assert found.system == "You know the hut.\n# This is no comment."
     assert found.messages == (Message("user", "How high is it?"), Message("assistant", "Two thousand,\nI think."))
@@ -92,7 +93,6 @@ def test_a_template_for_a_gguf_without_one_is_warned_of() -> None:
         ('FROM a\nSYSTEM "never ends', "line 2 opens a quotation that never ends"),
         ('FROM a\nSYSTEM """never\nends', "line 2 opens a quotation that never ends"),
         ("HELLO world", "line 1 begins with 'HELLO', which is no instruction of a Modelfile"),
-        ("FROM a\nFROM b", "it has more than one FROM"),
         ("PARAMETER temperature", "line 1 has a PARAMETER without a value"),
         ("PARAMETER", "line 1 has a PARAMETER without a value"),
         ("MESSAGE bob hi", "line 1 has a MESSAGE of 'bob', and it must be of system, user, assistant"),
@@ -153,6 +153,9 @@ def test_from_can_name_a_model_of_the_shelf_whose_file_is_not_kept_twice(tmp_pat
     ("text", "said"),
     [
         ("SYSTEM hi", "it has no FROM"),
+        ("FROM\nSYSTEM hi", "it has no FROM"),
+        ("FROM ./tiny.gguf\nFROM ./damaged.gguf", "it has more than one FROM"),
+        ("FROM ~nobody/m.gguf", "which is neither a file here nor a model of the shelf"),
         ("FROM llama3.2", "its FROM says 'llama3.2', which is neither a file here nor a model of the shelf"),
         ("FROM \\\\host\\share\\m.gguf", "its FROM names another machine"),
         ("FROM //host/share/m.gguf", "its FROM names another machine"),
@@ -160,6 +163,7 @@ def test_from_can_name_a_model_of_the_shelf_whose_file_is_not_kept_twice(tmp_pat
     ],
 )
 def test_a_from_that_leads_nowhere_is_told(tmp_path: Path, shelf: ModelShelf, text: str, said: str) -> None:
+    tiny_model(tmp_path / "tiny.gguf")
     (tmp_path / "damaged.gguf").write_bytes(b"nothing")
     (tmp_path / "Modelfile").write_text(text)
     with pytest.raises(NotAModel) as refused:
@@ -167,10 +171,25 @@ def test_a_from_that_leads_nowhere_is_told(tmp_path: Path, shelf: ModelShelf, te
     assert said in str(refused.value)
 
 
+def test_what_ollama_writes_of_a_model_that_sees_pictures_is_taken(tmp_path: Path, shelf: ModelShelf) -> None:
+    weights = tiny_model(tmp_path / "sha256-1")
+    with_values(weights, tmp_path / "sha256-2", {"general.type": "mmproj"})
+    system = "Be brief. " * 500
+    text = f'FROM ./sha256-1\nFROM ./sha256-2\nTEMPLATE {{{{ .Prompt }}}}\nRENDERER qwen3-vl\nPARSER qwen3-vl\nDRAFT ./d\nSYSTEM """{system}"""\n'
+    (tmp_path / "shown").write_text(text)
+    prepared = bring(tmp_path / "shown", shelf)
+    assert (prepared.model.file.read_bytes(), prepared.model.system) == (weights.read_bytes(), "")
+    assert [note for note in prepared.notes if "TEMPLATE" not in note] == [
+        "Not taken over, since only Ollama can do it: RENDERER, PARSER, DRAFT.",
+        "Its SYSTEM has 4999 characters, more than 4000, and is left out.",
+        "Its part that sees pictures is left out.",
+    ]
+
+
 def test_a_file_that_is_no_text_or_too_large_is_told(tmp_path: Path) -> None:
     path = tmp_path / "Modelfile"
     path.write_bytes(b"\xff\xfe" + "FROM a.gguf".encode("utf-16-le"))
-    assert read_modelfile(path).source == "a.gguf", "as Windows' editor saves it"
+    assert read_modelfile(path).sources == ("a.gguf",), "as Windows' editor saves it"
     path.write_bytes(b"\x80\x81\x82")
     with pytest.raises(NotAModel, match="neither a GGUF nor the text of a Modelfile"):
         read_modelfile(path)
@@ -227,4 +246,4 @@ def test_any_text_survives_being_written_and_read(system: str, talk: list[tuple[
     examples = tuple(Message(role, text) for role, text in talk)
     model = ShelfModel("a", "A", "added", (ModelPart(Path("a.gguf"), 1, "0" * 64),), settings, system=system, examples=examples)
     found = parse(exported(model))
-    assert (found.source, found.system, found.messages) == ("a.gguf", system, examples)
+    assert (found.sources, found.system, found.messages) == (("a.gguf",), system, examples)
