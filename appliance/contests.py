@@ -10,6 +10,7 @@ from appliance.answer.compare import Contest, contender
 from appliance.answer.preferred import asked, effective
 from appliance.library.comparisons import Contender
 from appliance.runtime import Appliance
+from appliance.shelf.handle import check_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,25 @@ class Wanted:
 def contest(appliance: Appliance, collection_id: int, wanted: Sequence[Wanted], *, together: bool = False, client: str = "page") -> Contest:
     """What the contenders don't tell is the collection's, then the model's own. Raises NoSuchModel, BadParameter, BadRequest."""
 
-    def prepared(one: Wanted) -> Contender:
+    def prepared(one: Wanted) -> tuple[Contender, int]:
+        """The contender, and how many passages it takes."""
         model = appliance.shelf.find(one.model) if one.model else appliance.answering
-        _, parameters = effective(appliance.preferences, collection_id, asked=(model.name, asked(one.preset, one.parameters)))
-        return contender(model.name, model.title, parameters, one.preset)
+        told = asked(one.preset, one.parameters)
+        check_context(model, told.context)
+        _, parameters = effective(appliance.preferences, collection_id, asked=(model.name, told))
+        passages = parameters.over(model.parameters).evidence or model.settings.evidence_passages
+        return contender(model.name, model.title, parameters, one.preset), passages
 
     def fits(names: Collection[str]) -> bool:
         return appliance.loaded.fit_together([appliance.shelf.find(name) for name in names])
 
     contenders = [prepared(one) for one in wanted]
-    return Contest(appliance.asker, appliance.loaded.generator, contenders, together=together, fits=fits, client=client)
+    return Contest(
+        appliance.asker,
+        appliance.loaded.generator,
+        [one for one, _ in contenders],
+        together=together,
+        fits=fits,
+        passages=max((passages for _, passages in contenders), default=0),
+        client=client,
+    )

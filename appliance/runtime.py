@@ -47,6 +47,7 @@ from appliance.offline.seal import Seal
 from appliance.packs.finding import Carried
 from appliance.packs.holdings import Holdings
 from appliance.shelf.entries import ShelfModel
+from appliance.shelf.handle import check_context
 from appliance.shelf.loaded import Loaded
 from appliance.shelf.shelf import ModelShelf
 from appliance.shelf.speed import measure_when_idle
@@ -109,8 +110,8 @@ class Appliance:
         self.embedder: Lazy[Embeds] = Lazy(self._load_embedder)
         self.shelf = ModelShelf(settings.home, manifest)
         self.account = Account(Meter(), Consumption(library) if library.writable else None)
-        self.loaded = Loaded(self.shelf, settings.usable_threads, measure=self.account.answering)
         self.saver = Saver(settings.home, settings.usable_threads)
+        self.loaded = Loaded(self.shelf, settings.usable_threads, measure=self.account.answering, saving=self.saver.saving)
         self.vectors = _vectors(settings, library, link, serving)
         self.link = link
         self.camp = Camp(link, self.loaded.generator) if link and link.llm else None
@@ -151,13 +152,17 @@ class Appliance:
     def choose(self, collection_id: int, conversation_id: int | None = None, model: str = "", parameters: Parameters = NOTHING_TOLD) -> Choice:
         """What a question is answered with: what it asks for, the conversation's and the collection's preferences, the saver's.
 
-        Raises NoSuchModel where the question asks for one that is not there.
+        Raises NoSuchModel where the question asks for one that is not there, BadParameter where it asks for more context than the model
+        was made for.
         """
         if model:
             self.shelf.find(model)
         models = self.shelf.all()
-        there = {one.name for one in models}
+        there = {one.name: one for one in models}
         chosen, told = effective(self.preferences, collection_id, conversation_id, (model, parameters), is_there=there.__contains__)
+        answers = there.get(chosen.removesuffix(":latest")) or (None if self.camp else self.shelf.chosen())
+        if answers is not None:
+            check_context(answers, parameters.context)
         return self.saver.plan(chosen, told, model, [Candidate(one.name, one.title, one.size) for one in models])
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -56,17 +56,18 @@ class Saver:
     def plan(self, model: str, parameters: Parameters, asked: str, shelf: Sequence[Candidate]) -> Choice:
         """What holds for a question. What it asks for itself (`asked`: its own model's name, or "") is never overruled."""
         level = self.level
-        if level == "off":
-            return Choice(model, parameters)
-        if parameters.threads is None:
-            parameters = replace(parameters, threads=self.threads)
         if level in ("model", "quotes") and not asked and shelf:
             model = min(shelf, key=lambda one: one.size).name
         return Choice(model, parameters, write=level != "quotes" or bool(asked))
 
     @property
     def threads(self) -> int:
+        """Those that models use while it is on."""
         return max(1, self._threads // 2)
+
+    def saving(self) -> int | None:
+        """`threads` while it is on: they hold for whatever asks a model and tells none itself."""
+        return None if self.level == "off" else self.threads
 
     def sentences(self, shelf: Sequence[Candidate]) -> dict[str, str]:
         """What each level does here, for people."""

@@ -98,6 +98,12 @@ class Generator:
         return process.resident_bytes if process else 0
 
     @property
+    def private_bytes(self) -> int | None:
+        """Memory that its end would give back, 0 before it is loaded; None where the system doesn't say."""
+        process = self._process
+        return process.private_bytes if process and not process.ended else 0
+
+    @property
     def variant(self) -> str:
         """The kind of processor whose instructions are used ("haswell"); empty before the model is loaded, or where there is only one."""
         process = self._process

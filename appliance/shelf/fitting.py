@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 
 from appliance.machine.facts import Memory
 from appliance.machine.words import gigabytes
 from appliance.shelf.entries import ShelfModel
 
-_COUNTS_MAPPED_FILES = sys.platform.startswith("linux")
-"""Linux calls the pages of a mapped file available, though they are in use: a loaded model's weights are still in the figure there."""
 
+def free_for_models(memory: Memory, held: Iterable[int]) -> int | None:
+    """Bytes that models may have together, those that are loaded included; None where the system says nothing.
 
-def free_for_models(memory: Memory, loaded: Iterable[tuple[ShelfModel, int]]) -> int | None:
-    """Bytes that models may have together, those that are loaded (each with its context) included; None where the system says nothing.
-
-    Where it tells the total alone, as macOS does, that is the limit.
+    `held`: what each loaded model's end would add to the memory that is available. Where the system tells the total alone, as macOS does,
+    that is the limit.
     """
-    if memory.available is None:
-        return memory.total
-    held = sum(model.memory(context) - (model.size if _COUNTS_MAPPED_FILES else 0) for model, context in loaded)
-    return memory.available + held
+    return memory.total if memory.available is None else memory.available + sum(held)
 
 
 def misfit(model: ShelfModel, memory: Memory, free: int | None, context: int | None = None) -> str:

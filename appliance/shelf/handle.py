@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from appliance.documents import Energy
-from appliance.errors import GeneratorFailed
+from appliance.errors import BadParameter, GeneratorFailed
 from appliance.models.catalogue import GeneratorSettings
 from appliance.models.generator import Generator
 from appliance.models.parameters import Parameters
@@ -29,6 +29,12 @@ _GLANCE = 0.05
 def own_parameters(model: ShelfModel) -> Parameters:
     """What the model came with, its system prompt included."""
     return model.parameters.over(Parameters(system=model.system or None))
+
+
+def check_context(model: ShelfModel, context: int | None) -> None:
+    """For a context that was asked for together with the model. Raises BadParameter beyond what the model was made for."""
+    if context and model.trained_context and context > model.trained_context:
+        raise BadParameter(name="context", value=context, allowed=f"{model.title} was made for at most {model.trained_context} tokens")
 
 
 def taken_off(title: str) -> GeneratorFailed:

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from appliance.documents import Energy
-from appliance.errors import BadParameter, GeneratorFailed, ModelAltered, ModelTooLarge, NoSuchModel
+from appliance.errors import GeneratorFailed, ModelAltered, ModelTooLarge, NoSuchModel
 from appliance.machine.facts import Memory
 from appliance.machine.look import memory_now
 from appliance.machine.words import gigabytes
 from appliance.models.generator import Generator
 from appliance.models.parameters import NOTHING_TOLD, Parameters
-from appliance.shelf.entries import ShelfModel
+from appliance.shelf.entries import ShelfModel, with_context
 from appliance.shelf.fitting import free_for_models, misfit
 from appliance.shelf.handle import Handle, own_parameters, taken_off
 from appliance.shelf.shelf import ModelShelf
@@ -50,6 +50,8 @@ class Slot:
     model: ShelfModel
     context: int
     threads: int
+    threads_told: bool = False
+    """Somebody asked for so many; else they are what was usual when it was loaded."""
     leases: int = 1
     used: int = 0
     generator: Generator | None = None
@@ -75,11 +77,15 @@ class Loaded:
         *,
         memory: Callable[[], Memory] = memory_now,
         measure: Measure = unmeasured,
+        saving: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """Nothing is loaded yet. `measure` begins to measure an answer; `verify` compares a model's files before a loader opens them, the
-        shelf's own way unless told."""
+        """Nothing is loaded yet. `threads` are used where nobody tells how many, or those that `saving` says while it says some.
+
+        `measure` begins to measure an answer; `verify` compares a model's files before a loader opens them, the shelf's own way unless told.
+        """
         self.shelf = shelf
-        self.threads = threads
+        self._threads = threads
+        self._saving = saving
         self._verify = verify or shelf.verify
         self._memory = memory
         self.measure = measure
@@ -91,26 +97,27 @@ class Loaded:
         self._clock = itertools.count(1)
         self._closed = False
 
+    @property
+    def threads(self) -> int:
+        """What a model is loaded with where nobody tells otherwise."""
+        return self._saving() or self._threads
+
     def generator(self, name: str = "", *, purpose: str = "answering", parameters: Parameters = NOTHING_TOLD) -> Handle:
         """A model by its name, or the one that is chosen for a purpose. It is loaded with its first question.
 
-        `context` and `threads` of the parameters are those that it is loaded with. Raises NoSuchModel, ModelTooLarge, BadParameter.
+        `context` (at most what it was made for) and `threads` of the parameters are those that it is loaded with. Raises NoSuchModel,
+        ModelTooLarge.
         """
         model = self.shelf.find(name) if name else self.shelf.chosen(purpose) or self.shelf.chosen("answering")
         if model is None:
             raise NoSuchModel(name=name or purpose)
         told = parameters.over(model.parameters)
-        if told.context and model.trained_context and told.context > model.trained_context:
-            raise BadParameter(name="context", value=told.context, allowed=f"{model.title} was made for at most {model.trained_context} tokens")
-        settings = model.settings
-        if told.context:
-            half = told.context // 2
-            settings = replace(
-                settings, context=told.context, evidence_tokens=min(settings.evidence_tokens, half), max_tokens=min(settings.max_tokens, half)
-            )
+        # Bounded, not refused: it may be a conversation's or a collection's, made for another model. `check_context` is for what is asked for.
+        context = min(told.context, model.trained_context or told.context) if told.context else None
+        settings = with_context(model.settings, context)
         # More threads than processors make everybody slower.
-        threads = min(told.threads, max(self.threads, os.cpu_count() or 1)) if told.threads else None
-        handle = Handle(self, model, settings, context=told.context, threads=threads)
+        threads = min(told.threads, max(self._threads, os.cpu_count() or 1)) if told.threads else None
+        handle = Handle(self, model, settings, context=context, threads=threads)
         with self._changed:
             self._refuse_too_large(model, settings.context)
         return handle
@@ -255,13 +262,17 @@ class Loaded:
             self._evict(slot)
         if not self._make_room(handle.model, handle.settings.context):
             return None
-        self._slots[name] = Slot(handle.model, handle.settings.context, handle.threads or self.threads, used=next(self._clock))
+        told = handle.threads is not None
+        self._slots[name] = Slot(handle.model, handle.settings.context, handle.threads or self.threads, told, used=next(self._clock))
         return self._slots[name]
 
     def _suits(self, slot: Slot, handle: Handle) -> bool:
-        """A context that nobody told may be larger than the model's own: that costs nothing more."""
+        """What nobody told may be otherwise: a larger context costs nothing more, and fewer threads that somebody else asked for are no
+        reason to load a model again, and again when he comes back."""
         context = slot.context == handle.context if handle.context else slot.context >= handle.settings.context
-        return context and slot.threads == (handle.threads or self.threads) and slot.model.sha256 == handle.model.sha256
+        usual = handle.threads or self.threads
+        threads = slot.threads == usual or (handle.threads is None and slot.threads_told and slot.threads < usual)
+        return context and threads and slot.model.sha256 == handle.model.sha256
 
     def _make_room(self, model: ShelfModel, context: int) -> bool:
         """Whether the model may be loaded now; unloads others for it, those that were used longest ago first. Raises ModelTooLarge."""
@@ -287,7 +298,11 @@ class Loaded:
         raise ModelTooLarge(name=model.title, needed=gigabytes(needed), context=context, available=gigabytes(free))
 
     def _free(self) -> int | None:
-        return free_for_models(self._memory(), [(slot.model, slot.context) for slot in self._slots.values()])
+        return free_for_models(self._memory(), [self._held(slot) for slot in self._slots.values()])
+
+    def _held(self, slot: Slot) -> int:
+        private = slot.generator.private_bytes if slot.generator else 0
+        return slot.model.memory(slot.context) if private is None else private
 
     def _load(self, slot: Slot) -> Slot:
         """Outside the lock: reading gigabytes to compare them takes a while."""

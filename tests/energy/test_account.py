@@ -142,7 +142,10 @@ def test_the_saver_is_off_until_it_is_switched_on_and_stays_so(tmp_path: Path) -
     again = Saver(tmp_path, 4)
     assert again.level == "model"
     plan = again.plan("large", Parameters(temperature=0.5), "", SHELF)
-    assert (plan.model, plan.parameters, plan.write) == ("small", Parameters(temperature=0.5, threads=2), True)
+    assert (plan.model, plan.parameters, plan.write) == ("small", Parameters(temperature=0.5), True)
+    assert again.saving() == again.threads == 2
+    again.set("off")
+    assert again.saving() is None
 
 
 def test_what_a_question_asks_for_itself_is_never_overruled(tmp_path: Path) -> None:

@@ -12,16 +12,19 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from appliance.errors import BadParameter, BadRequest, GeneratorFailed, HaversackError, ModelAltered, ModelTooLarge, NoSuchModel
 from appliance.machine.facts import Memory
+from appliance.machine.words import gigabytes
 from appliance.models.parameters import Parameters
 from appliance.models.protocol import Done, GeneratorEvent, Message, Piece, Waiting
 from appliance.models.request import Request
 from appliance.models.writes import Writes, prompt_tokens
 from appliance.shelf import speed as speeds
+from appliance.shelf.handle import Handle, check_context
 from appliance.shelf.loaded import Loaded
 from appliance.shelf.shelf import ModelShelf
 from appliance.shelf.speed import measure, measure_when_idle, measured_here
@@ -31,7 +34,6 @@ LONG = [Message("user", "Tell a long story about a river, a boat and a bridge.")
 SHORT = [Message("user", "Say hello.")]
 MODEL = 640_000_000
 """Bytes: a little more than each of the models needs."""
-WEIGHTS = 98_000_000 if sys.platform.startswith("linux") else 0
 
 
 def ask(writes: Writes, messages: list[Message] = SHORT, tokens: int = 8, cancel: threading.Event | None = None) -> list[GeneratorEvent]:
@@ -64,13 +66,18 @@ def alive(pid: int) -> bool:
 
 @pytest.fixture
 def room(shelf: ModelShelf) -> Iterator[Callable[[int], Loaded]]:
-    """`room(2)`: a Loaded on a machine where two models fit."""
-    opened = []
+    """`room(2)`: a Loaded on a machine where two models fit; what those that are loaded hold is available no more."""
+    opened: list[Loaded] = []
 
     def make(models: int) -> Loaded:
-        available = MODEL + (models - 1) * (WEIGHTS or MODEL)
-        opened.append(Loaded(shelf, 2, memory=lambda: Memory(64_000_000_000, available)))
-        return opened[-1]
+        loaded: Loaded
+
+        def memory() -> Memory:
+            return Memory(64_000_000_000, models * MODEL - sum(loaded._held(slot) for slot in loaded._slots.values()))
+
+        loaded = Loaded(shelf, 2, memory=memory)
+        opened.append(loaded)
+        return loaded
 
     yield make
     for one in opened:
@@ -196,8 +203,9 @@ def test_what_can_not_fit_says_so_before_it_is_loaded(shelf: ModelShelf, add: Ad
         with pytest.raises(ModelTooLarge) as raised:
             loaded.generator("second")
         told = str(raised.value)
-        assert told.startswith("SmolLM2 135M Second needs 0.6 GB of memory with 2048 tokens of context, and 0.5 GB are free here.")
-        assert loaded.misfit(shelf.find("second")).startswith("It needs 0.6 GB of memory with 2048 tokens of context, and 0.5 GB are free")
+        free = gigabytes(loaded._free() or 0)
+        assert told.startswith(f"SmolLM2 135M Second needs 0.6 GB of memory with 2048 tokens of context, and {free} are free here.")
+        assert loaded.misfit(shelf.find("second")).startswith(f"It needs 0.6 GB of memory with 2048 tokens of context, and {free} are free")
         assert loaded.misfit(shelf.find(STARTER)) == ""  # it is loaded
 
 
@@ -241,8 +249,57 @@ def test_another_context_or_other_threads_mean_a_reload_and_only_then(loaded: Lo
     assert loaded.states()[STARTER].context == 256
     ask(plain)
     assert loaded.states()[STARTER].context == 2048
+
+
+def test_a_context_that_was_told_for_another_model_is_bounded_and_one_that_is_asked_for_is_refused(loaded: Loaded) -> None:
+    assert loaded.generator(parameters=Parameters(context=16384)).settings.context == 8192
+    check_context(loaded.shelf.find(STARTER), 8192)
     with pytest.raises(BadParameter, match="at most 8192 tokens"):
-        loaded.generator(parameters=Parameters(context=8193))
+        check_context(loaded.shelf.find(STARTER), 8193)
+
+
+def test_fewer_threads_hold_for_who_tells_none_and_cost_no_loading(shelf: ModelShelf) -> None:
+    saved: list[int] = []
+    with closing(Loaded(shelf, 2, saving=lambda: saved[-1] if saved else None)) as loaded:
+        plain, one = loaded.generator(), loaded.generator(parameters=Parameters(threads=1))
+        ask(plain)
+        first = plain.pid
+        ask(one)
+        second = one.pid
+        assert first != second
+        ask(plain)  # nobody told it how many: those of the other are taken
+        assert plain.pid == second
+        loaded.unload(STARTER)
+        saved.append(1)
+        ask(plain)
+        third = plain.pid
+        assert loaded.states()[STARTER].threads == 1
+        saved.clear()
+        ask(plain)  # the saver is off again
+        assert plain.pid != third
+        assert loaded.states()[STARTER].threads == 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells what a process holds for itself")
+def test_what_a_loaded_model_would_give_back_is_not_missing_for_another(shelf: ModelShelf, add: Add) -> None:
+    add("second")  # of Q4_0, whose weights llama.cpp copies and lays out anew
+    handle: Handle | None = None
+
+    def memory() -> Memory:
+        """As the system has it: what a process holds for itself is available no more, the pages of a file that it maps still are."""
+        return Memory(64_000_000_000, 4_000_000_000 - (anonymous(handle.pid) if handle and handle.pid else 0))
+
+    with closing(Loaded(shelf, 2, memory=memory)) as loaded:
+        handle = loaded.generator("second")
+        assert loaded._free() == 4_000_000_000
+        ask(handle)
+        assert memory().available < 3_950_000_000  # type: ignore[operator]  # it is told here
+        assert loaded._free() == pytest.approx(4_000_000_000, abs=20_000_000)
+
+
+def anonymous(pid: int) -> int:
+    told = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return 1024 * int(next(line for line in told.splitlines() if line.startswith("Anonymous:")).split()[1])
 
 
 def test_a_model_that_is_removed_while_it_answers_costs_one_sentence(loaded: Loaded, add: Add) -> None:
@@ -361,7 +418,7 @@ def test_a_models_own_parameters_hold_where_nothing_is_told(loaded: Loaded, shel
     ready = prepared(shelf, shelf.find(STARTER).file, "free")
     shelf.add(replace(ready, model=replace(ready.model, system="Be brief.", parameters=Parameters(temperature=1.5, seed=3, context=512))))
     handle = loaded.generator("free")
-    assert handle.own.told() == {"temperature": 1.5, "seed": 3, "system": "Be brief."}
+    assert handle.own.told() == {"temperature": 1.5, "seed": 3, "context": 512, "system": "Be brief."}
     assert handle.settings.context == 512
     drawn = text(ask(handle, LONG, 20))
     assert drawn != text(ask(loaded.generator(), LONG, 20))
