@@ -91,13 +91,20 @@ class ChatTemplate:
         masks = _Masks()
         try:
             shown = [_shown(message, masks) for message in messages]
-            offered = [masks.inside(tool) for tool in tools] or None
+            offered = [masks.inside(tool) for tool in tools]
         except RecursionError as error:
             raise TemplateFailed("a tool or a call of one is nested too deeply") from error
         wanted = {index for index, message in enumerate(messages) if message.content and not message.calls}
+        # Qwen3 and its like think aloud at length unless told not to; other templates ignore the variable.
+        given: dict[str, Any] = {"messages": shown, "add_generation_prompt": True, "enable_thinking": False}
         try:
-            # Qwen3 and its like think aloud at length unless told not to; other templates ignore the variable.
-            rendered = self._template.render(messages=shown, add_generation_prompt=True, enable_thinking=False, tools=offered, documents=None)
+            try:
+                # As transformers says that there are none, for which most templates are written.
+                rendered = self._template.render(**given, tools=offered or None, documents=None)
+            except Exception:
+                if offered:
+                    raise
+                rendered = self._template.render(**given)  # as llama.cpp says it: its form of Phi-4-mini's template asks `tools is defined`
         except Exception as error:  # a template can raise anything that its expressions can
             raise TemplateFailed(f"its chat template refuses the messages: {error}") from error
         parts, seen = masks.parts(rendered)

@@ -61,3 +61,10 @@ def test_a_hostile_or_useless_template_fails_in_the_sandbox(source: str) -> None
 def test_a_broken_template_is_refused_when_it_is_loaded() -> None:
     with pytest.raises(TemplateFailed, match="its chat template is broken"):
         ChatTemplate("{% for %}")
+
+
+@pytest.mark.parametrize("asks", ["tools is defined", "tools is not none", "tools"])
+def test_no_tools_are_said_as_a_template_understands_it(asks: str) -> None:
+    listed = "{% for tool in tools %}<tool>{% endfor %}</tools>{% endif %}{% for m in messages %}{{ m.content }}{% endfor %}"
+    parts = ChatTemplate(f"{{% if {asks} %}}{listed}").parts([Message("user", "Hello")])
+    assert "".join(part.text for part in parts) == "Hello"
