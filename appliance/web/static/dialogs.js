@@ -3,15 +3,37 @@
 import { el, iconButton } from "./dom.js";
 
 let count = 0;
+const opened = new Map(); // by title, as long as they are
 
-/** Open a dialog with a title; resolves with its return value ("" where it was just closed). */
-export function dialog(title, content, { wide = false, onclose = null } = {}) {
+/** Open a dialog with a title; resolves with its return value ("" where it was just closed). One that is open already stays as it is:
+ * what waits for the appliance before it opens would otherwise open twice, by a double click or a key pressed twice. */
+export function dialog(title, content, options = {}) {
+  const there = opened.get(title);
+  if (there?.box.open) return there;
+  const made = show(title, content, options);
+  opened.set(title, made);
+  made.closed.then(() => opened.get(title) === made && opened.delete(title));
+  return made;
+}
+
+/** Whether it happened beside the dialog. Its padding is the dialog itself too, so the place decides. */
+function beside(box, event) {
+  const { left, top, right, bottom } = box.getBoundingClientRect();
+  return event.target === box && (event.clientX < left || event.clientX > right || event.clientY < top || event.clientY > bottom);
+}
+
+function show(title, content, { wide = false, onclose = null } = {}) {
   count += 1;
   const heading = el("h2", { id: `dialog-${count}` }, title);
   const close = iconButton("close", "Close", () => box.close(""));
   const box = el("dialog", { "aria-labelledby": heading.id, class: wide ? "wide" : false }, el("div", { class: "dialog-head" }, heading, close), content);
+  // A click beside it closes it; not the end of a selection that began in it, nor the second half of the double click that opened it.
+  let pressedBeside = false;
+  box.addEventListener("pointerdown", (event) => {
+    pressedBeside = beside(box, event);
+  });
   box.addEventListener("click", (event) => {
-    if (event.target === box) box.close("");
+    if (pressedBeside && event.detail < 2 && beside(box, event)) box.close("");
   });
   const before = document.activeElement;
   document.body.append(box);
@@ -45,7 +67,7 @@ export async function askText(title, label, { value = "", action = "Save", type 
   form.addEventListener("submit", () => {
     answer = type === "password" ? input.value : input.value.trim();
   });
-  const { closed } = dialog(title, form);
+  const { closed } = show(title, form);
   input.focus();
   input.select();
   await closed;
@@ -58,7 +80,7 @@ export async function confirm(title, sentence, action) {
   const yes = el("button", { type: "submit", class: "danger", onclick: () => (sure = true) }, action);
   const no = el("button", { type: "submit", class: "plain" }, "Keep it");
   const form = el("form", { method: "dialog", class: "stack" }, el("p", {}, sentence), el("div", { class: "dialog-actions" }, no, yes));
-  const { closed } = dialog(title, form);
+  const { closed } = show(title, form);
   no.focus();
   await closed;
   return sure;
@@ -66,7 +88,7 @@ export async function confirm(title, sentence, action) {
 
 export function tell(title, sentence) {
   const content = el("form", { method: "dialog", class: "stack" }, el("p", {}, sentence), el("div", { class: "dialog-actions" }, el("button", { class: "primary" }, "Close")));
-  return dialog(title, content).closed;
+  return show(title, content).closed;
 }
 
 /** Do it; what goes wrong is told. Undefined then. */
