@@ -2,47 +2,53 @@
 
 import { call } from "./api.js";
 import { attempt, confirm, dialog } from "./dialogs.js";
-import { $, el, iconButton, nameNode, plural, textButton, visible } from "./dom.js";
+import { $, el, fill, iconButton, nameNode, plural, textButton, visible } from "./dom.js";
 import { loadCollections } from "./sidebar.js";
 import { openSource } from "./source.js";
 import { change, on, state } from "./state.js";
 import { summarise } from "./talk.js";
-import { unlock } from "./uploads.js";
+import { takes, unlock } from "./uploads.js";
 
 const WORDS = { indexed: "Read", partial: "Read in part", failed: "Not read" };
 const SIGNS = { indexed: "✓", partial: "◐", failed: "✕" };
+const MOST = 500; // rows at a time
 const ENCRYPTED = /^This file is encrypted/;
 
+let opened = null; // { box, load }
+
 export async function showDocuments(collection = state.collection) {
-  if (!collection) return;
+  if (!collection || opened?.box.open) return;
   const list = el("ul", { class: "ledger" }, el("li", { class: "quiet" }, "Opening…"));
   const filter = el("input", { type: "search", placeholder: "Filter by name", "aria-label": "Filter by name" });
   const asked = el("p", { class: "quiet", role: "status" });
-  const everything = textButton(null, "Ask all of them", () => choose(null));
+  const everything = textButton(null, "Ask all of them", () => (choose(null), filter.focus()));
   const content = el("div", { class: "stack" }, el("div", { class: "ledger-head" }, filter, asked, everything), list);
-  const { box, closed } = dialog(`Documents of “${visible(collection.name)}”`, content, { wide: true });
+  const { box } = dialog(`Documents of “${visible(collection.name)}”`, content, { wide: true });
   let entries = [];
 
+  // The whole choice, whatever the filter shows of it.
   const choose = (ids) => {
-    change("scope", { scope: ids?.length && ids.length < entries.filter((one) => one.document_id).length ? ids : null });
+    change("scope", { scope: ids?.length ? ids : null });
     tell();
     for (const check of list.querySelectorAll("input")) check.checked = state.scope?.includes(Number(check.value)) ?? false;
   };
+  const tick = (id, wanted) => choose([...(state.scope ?? []).filter((one) => one !== id), ...(wanted ? [id] : [])]);
+  // Questions go to the open collection: of another one nothing can be chosen.
+  const mine = collection.id === state.collection?.id;
   const tell = () => {
-    asked.textContent = state.scope ? `Questions go to ${plural(state.scope.length, "document")}.` : "Tick documents to ask only those.";
-    everything.hidden = !state.scope;
+    asked.textContent = !mine ? "Open this collection to ask it." : state.scope ? `Questions go to ${plural(state.scope.length, "document")}.` : "Tick documents to ask only those.";
+    everything.hidden = !mine || !state.scope;
   };
   const row = (entry) => {
     const id = entry.document_id;
-    const mine = collection.id === state.collection?.id;
     const check = el("input", { type: "checkbox", value: id ?? "", disabled: !id || !mine, "aria-label": `Ask only ${visible(entry.document)}` });
-    check.checked = state.scope?.includes(id) ?? false;
-    check.addEventListener("change", () => choose([...list.querySelectorAll("input:checked")].map((one) => Number(one.value))));
+    check.checked = (mine && state.scope?.includes(id)) ?? false;
+    check.addEventListener("change", () => tick(id, check.checked));
     const pages = id ? `${plural(entry.pages, "page")}, ${plural(entry.chunks, "passage")}` : "";
     const actions = el(
       "div",
       { class: "row-actions" },
-      ENCRYPTED.test(entry.reason ?? "") ? textButton("seal", "Give its password", () => unlock(entry.document).then(() => box.close(""))) : null,
+      ENCRYPTED.test(entry.reason ?? "") && takes(collection) ? textButton("seal", "Give its password", () => unlock(entry.document, collection).then((sent) => sent && box.close(""))) : null,
       id ? textButton(null, "Open", () => (box.close(""), openSource({ document_id: id, position: 0, start: 0, end: 0 }))) : null,
       id && mine ? textButton(null, "Summarise", () => (box.close(""), summarise({ id, name: entry.document }))) : null,
       id && !collection.pack ? iconButton("remove", `Remove ${visible(entry.document)}`, () => remove(entry)) : null,
@@ -54,28 +60,30 @@ export async function showDocuments(collection = state.collection) {
     const word = filter.value.trim().toLocaleLowerCase();
     const fitting = entries.filter((one) => one.document.toLocaleLowerCase().includes(word));
     const none = entries.length ? "No document has that in its name." : "Nothing yet. Drop files or folders on the page.";
-    const rest = fitting.length > 500 ? [el("li", { class: "quiet" }, `… and ${fitting.length - 500} more: filter by name to see them.`)] : [];
-    list.replaceChildren(...(fitting.length ? [...fitting.slice(0, 500).map(row), ...rest] : [el("li", { class: "quiet" }, none)]));
-    tell();
+    const told = fitting.length > MOST ? `… and ${fitting.length - MOST} more: filter by name to see them.` : fitting.length ? "" : none;
+    const rows = fitting.slice(0, MOST).map((one) => [`of ${one.document}`, one, () => row(one)]);
+    fill(list, told ? [...rows, ["told", told, () => el("li", { class: "quiet" }, told)]] : rows);
   };
   const load = async () => {
     ({ entries } = await call("GET", `collections/${collection.id}/ledger`));
     entries.sort((one, other) => (one.status === "failed") - (other.status === "failed") || one.document.localeCompare(other.document));
     show();
+    // One that was removed, or came in anew, can't be asked by its old number.
+    const there = mine && state.scope?.filter((id) => entries.some((one) => one.document_id === id));
+    if (there && there.length < state.scope.length) choose(there);
+    else tell();
   };
   const remove = async (entry) => {
     if (!(await confirm("Remove this document?", `“${visible(entry.document)}” will be deleted from this library: its text, its index, the copy of the file, and the answers that quote it. Your own file elsewhere stays as it is.`, "Remove it"))) return;
     await attempt(async () => {
       await call("DELETE", `documents/${entry.document_id}`);
-      if (state.scope?.includes(entry.document_id)) choose(state.scope.filter((id) => id !== entry.document_id));
       await load();
       await loadCollections();
     });
   };
   filter.addEventListener("input", show);
-  on("ingested", () => box.isConnected && load().catch(() => {}));
+  opened = { box, load };
   await attempt(load);
-  return closed;
 }
 
 /** Why it was not read, or which of its pages were not. */
@@ -93,5 +101,6 @@ function showScope() {
 
 export function start() {
   on("scope", showScope);
+  on("ingested", () => opened?.box.open && opened.load().catch(() => {}));
   for (const id of ["show-documents", "scope"]) $(id).addEventListener("click", () => showDocuments());
 }

@@ -51,6 +51,34 @@ export function visible(name) {
 /** A user's or a file's name, kept apart from the text around it whatever its direction of writing. */
 export const nameNode = (name) => el("bdi", { dir: "auto", class: "name" }, visible(name));
 
+/** Rows into a list: [key, what it says, () => node] for each. A row that says the same stays the same node; one that is built anew keeps
+ * open what was open in it. The focus stays where it was, or goes to the row that took the place of one that is gone. */
+export function fill(list, rows) {
+  const reachable = (node) => [...node.querySelectorAll("button, input, select, summary")].filter((one) => !one.disabled);
+  const before = new Map([...list.children].map((node) => [node.dataset.key, node]));
+  const focused = list.contains(document.activeElement) ? document.activeElement : null;
+  const place = [...list.children].findIndex((node) => node.contains(focused));
+  const old = list.children[place];
+  const part = old ? reachable(old).indexOf(focused) : -1;
+  const wanted = rows.map(([key, says, build]) => {
+    const mark = JSON.stringify(says);
+    const there = before.get(String(key));
+    if (there?.dataset.mark === mark) return there;
+    const node = build();
+    Object.assign(node.dataset, { key, mark });
+    const open = [...(there?.querySelectorAll("details") ?? [])].map((one) => one.open);
+    for (const [index, one] of node.querySelectorAll("details").entries()) one.open = open[index] ?? false;
+    return node;
+  });
+  // Those that stay are not taken out and put in again: that would take the focus from them, and a click that has begun.
+  for (const node of [...list.children]) if (!wanted.includes(node)) node.remove();
+  for (const [index, node] of wanted.entries()) if (list.children[index] !== node) list.insertBefore(node, list.children[index] ?? null);
+  if (!focused || document.activeElement === focused) return;
+  const same = wanted.find((node) => node.dataset.key === old.dataset.key);
+  const parts = reachable(same ?? wanted[Math.min(place, wanted.length - 1)] ?? list);
+  (parts[same ? part : 0] ?? parts[0] ?? reachable(list.parentElement)[0])?.focus({ preventScroll: true });
+}
+
 export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
 export function duration(seconds) {
@@ -75,29 +103,36 @@ export function choice(options, chosen, attributes = {}) {
   return node;
 }
 
-/** Into the clipboard, also where the page came over a network without encryption and the browser hides the clipboard from it. */
-export async function copyText(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+/** Into the clipboard, also where the page came over a network without encryption and the browser hides the clipboard from it. Says whether it went. */
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // hidden, or refused: the older way may still be open
+  }
+  const before = document.activeElement;
   const box = el("textarea", { class: "unseen", "aria-hidden": "true", tabindex: "-1" }, text);
   (document.querySelector("dialog[open]:last-of-type") ?? document.body).append(box);
   box.select();
-  document.execCommand("copy");
+  const done = document.execCommand("copy");
   box.remove();
-  return undefined;
+  before?.focus();
+  return done;
 }
 
 /** A sentence with `what is typed` in it. */
 export const withCode = (sentence) => sentence.split("`").map((part, index) => (index % 2 ? el("code", {}, part) : part));
 
-/** A button that copies, and says that it did. */
+/** A button that copies, and says whether it did. */
 export function copyButton(words, text, more = {}) {
   const button = textButton(
     "copy",
     words,
     async () => {
-      await copyText(typeof text === "function" ? text() : text);
-      button.lastChild.textContent = "Copied";
-      announce("Copied.");
+      const told = (await copyText(typeof text === "function" ? text() : text)) ? "Copied" : "Not copied: select the text yourself";
+      button.lastChild.textContent = told;
+      announce(`${told}.`);
       setTimeout(() => (button.lastChild.textContent = words), 2000);
     },
     more,

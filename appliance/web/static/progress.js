@@ -6,6 +6,7 @@ import { showDocuments } from "./documents.js";
 import { $, announce, duration, el, nameNode, plural, textButton } from "./dom.js";
 import { loadCollections } from "./sidebar.js";
 import { change, on, state } from "./state.js";
+import { stopSending } from "./uploads.js";
 
 const INTERVAL = 500;
 const OVER = ["done", "cancelled"];
@@ -14,17 +15,28 @@ const dismissed = new Set();
 /** Uploads of this visit by id. A large folder is many uploads, and the appliance remembers only the last of those that are through. */
 const known = new Map();
 const total = (jobs, count) => jobs.reduce((sum, job) => sum + count(job), 0);
+const isOver = (job) => OVER.includes(job.status);
 const through = (job) => Object.values(job.counts).reduce((sum, one) => sum + one, 0);
 
 function remember(jobs) {
   const listed = new Set(jobs.map((one) => one.id));
-  for (const [id, job] of known) if (!listed.has(id) && !OVER.includes(job.status)) known.set(id, { ...job, status: "done", counts: { ...job.counts, indexed: (job.counts.indexed ?? 0) + job.files - through(job) } });
+  for (const [id, job] of known) if (!listed.has(id) && !isOver(job)) known.set(id, { ...job, status: "done", counts: { ...job.counts, indexed: (job.counts.indexed ?? 0) + job.files - through(job) } });
   for (const job of jobs) if (!dismissed.has(job.id)) known.set(job.id, job);
   return [...known.values()].filter((one) => !dismissed.has(one.id));
 }
 
+// The panel is built once and only told what is new: it is shown twice a second, and its buttons are to be reached by a keyboard.
+const title = el("p");
+const goOn = textButton("again", "Go on", () => attempt(() => call("POST", `jobs/${goOn.value}/resume`).then(watch)));
+const cancel = textButton("close", "Cancel", () => attempt(cancelAll));
+const wasRead = textButton("list", "What was read", () => showDocuments(readInto()));
+const dismiss = textButton("close", "Dismiss", dismissAll);
+const bar = el("progress", { "aria-label": "Documents read" });
+const facts = el("p", { class: "quiet" });
+
 let timer;
 let seen = "";
+let said = "";
 let began = 0;
 
 async function watch() {
@@ -38,7 +50,7 @@ async function watch() {
   }
   const shown = remember(jobs);
   const mark = `${total(shown, through)}/${shown.map((one) => one.status).join()}`;
-  const active = shown.some((one) => !OVER.includes(one.status));
+  const active = shown.some((one) => !isOver(one));
   if (mark !== seen) {
     if (seen) attempt(loadCollections);
     seen = mark;
@@ -52,7 +64,13 @@ function show(jobs, active) {
   const panel = $("progress");
   panel.hidden = !jobs.length && !state.sending;
   if (panel.hidden) return;
-  panel.replaceChildren(...(active || state.sending ? underway(jobs) : finished(jobs)));
+  const busy = active || Boolean(state.sending);
+  const focused = document.activeElement;
+  for (const one of [cancel, bar, facts]) one.hidden = !busy;
+  dismiss.hidden = busy;
+  if (busy) underway(jobs);
+  else finished(jobs);
+  if (focused?.hidden && panel.contains(focused)) (busy ? cancel : dismiss).focus();
 }
 
 function underway(jobs) {
@@ -66,65 +84,69 @@ function underway(jobs) {
   const others = total(jobs.filter((one) => one.status === "waiting"), (one) => one.files);
   // The time that the waiting uploads will take is judged by what the files before them took.
   const left = progress?.seconds_left == null || (others && !done) ? null : progress.seconds_left + (others * (Date.now() - began)) / 1000 / Math.max(1, done);
-  const facts = [
+  const told = [
     `${done} of ${plural(files, "document")}`,
     pages && plural(pages, "page"),
     progress && progress.pages_per_second >= 0.05 && `${progress.pages_per_second.toFixed(1)} pages a second`,
     left !== null && left > 0.5 && `about ${duration(left)} left`,
     state.sending && `${state.sending.done} of ${plural(state.sending.total, "file")} sent`,
   ];
-  const title = stopped ? el("p", { class: "bad" }, stopped.reason) : el("p", {}, "Reading ", progress?.document ? nameNode(progress.document) : "your documents…");
-  return [
-    el("div", { class: "progress-head" }, title, ...controls(jobs, stopped)),
-    el("progress", { max: Math.max(1, files), value: done + 0.001, "aria-label": "Documents read" }),
-    el("p", { class: "quiet" }, facts.filter(Boolean).join(" · ")),
-  ];
+  title.className = stopped ? "bad" : "";
+  title.replaceChildren(...(state.sending?.stopped ? ["Stopping…"] : stopped ? [stopped.reason] : ["Reading ", progress?.document ? nameNode(progress.document) : "your documents…"]));
+  goOn.hidden = !stopped;
+  goOn.value = stopped?.id ?? "";
+  wasRead.hidden = true;
+  bar.max = Math.max(1, files);
+  bar.value = done + 0.001;
+  facts.textContent = told.filter(Boolean).join(" · ");
 }
 
-function controls(jobs, stopped) {
-  const active = jobs.filter((one) => !OVER.includes(one.status));
-  const cancel = () => attempt(() => Promise.all(active.map((one) => call("DELETE", `jobs/${one.id}`))).then(watch));
-  const resume = () => attempt(() => call("POST", `jobs/${stopped.id}/resume`).then(watch));
-  return [stopped ? textButton("again", "Go on", resume) : null, textButton("close", "Cancel", cancel)];
+/** What is being sent as well, or else the next part of it would be read all the same. */
+async function cancelAll() {
+  stopSending();
+  const { jobs } = await call("GET", "jobs");
+  await Promise.all(jobs.filter((one) => !isOver(one)).map((one) => call("DELETE", `jobs/${one.id}`)));
+  await watch();
 }
 
 function finished(jobs) {
   began = 0;
   const count = (...wanted) => total(jobs, (one) => wanted.reduce((sum, status) => sum + (one.counts[status] ?? 0), 0));
   const read = count("indexed", "unchanged");
-  const facts = [
+  const told = [
     read && `${plural(read, "document")} read`,
     count("partial") && `${plural(count("partial"), "document")} read in part`,
     count("failed") && `${count("failed")} not read`,
     count("skipped") && `${count("skipped")} skipped`,
     jobs.some((one) => one.status === "cancelled") && "cancelled",
   ].filter(Boolean);
-  const dismiss = () => {
-    for (const one of jobs) dismissed.add(one.id);
-    known.clear();
-    $("progress").replaceChildren();
-    $("progress").hidden = true;
-  };
-  const collection = state.collections.find((one) => one.name === jobs.at(-1)?.collection);
-  const sentence = facts.length ? `${facts.join(", ")}.` : "Nothing was read.";
-  if ($("progress").dataset.said !== seen) announce(sentence);
-  $("progress").dataset.said = seen;
-  return [
-    el(
-      "div",
-      { class: "progress-head" },
-      el("p", {}, sentence),
-      collection && textButton("list", "What was read", () => showDocuments(collection)),
-      textButton("close", "Dismiss", dismiss),
-    ),
-  ];
+  const sentence = told.length ? `${told.join(", ")}.` : "Nothing was read.";
+  if (said !== seen) announce(sentence);
+  said = seen;
+  title.className = "";
+  title.textContent = sentence;
+  goOn.hidden = true;
+  wasRead.hidden = !readInto();
+}
+
+/** The collection that was read into last. */
+function readInto() {
+  return state.collections.find((one) => one.name === [...known.values()].at(-1)?.collection);
+}
+
+function dismissAll() {
+  for (const id of known.keys()) dismissed.add(id);
+  known.clear();
+  $("progress").hidden = true;
+  $("question").focus();
 }
 
 export async function start() {
+  $("progress").append(el("div", { class: "progress-head" }, title, goOn, cancel, wasRead, dismiss), bar, facts);
   // What was through before this page was opened is old news; the ledger has it.
   await attempt(async () => {
     const { jobs } = await call("GET", "jobs");
-    for (const one of jobs) if (OVER.includes(one.status)) dismissed.add(one.id);
+    for (const one of jobs) if (isOver(one)) dismissed.add(one.id);
   });
   on("uploaded sending", watch);
   await watch();

@@ -2,7 +2,7 @@
 
 import { call, file } from "./api.js";
 import { askText, attempt, confirm, dialog } from "./dialogs.js";
-import { $, el, iconButton, nameNode, plural, save, textButton, visible } from "./dom.js";
+import { $, el, fill, iconButton, nameNode, plural, save, textButton, visible } from "./dom.js";
 import { change, on, state } from "./state.js";
 
 export async function loadCollections() {
@@ -20,10 +20,15 @@ export function openCollection(collection) {
   closeSide();
 }
 
+let searches = 0;
+
 export async function loadConversations() {
   const query = $("find-conversation").value.trim();
+  searches += 1;
+  const mine = searches;
   const { conversations } = await call("GET", `conversations?query=${encodeURIComponent(query)}`);
-  change("conversations", { conversations });
+  // What was asked for later may come first.
+  if (mine === searches) change("conversations", { conversations });
 }
 
 /** The collection of that name, made where there is none. */
@@ -76,7 +81,12 @@ async function closePack(collection) {
 
 async function renameConversation(conversation) {
   const title = await askText("Rename conversation", "New title", { value: conversation.title });
-  if (title) await attempt(() => call("PATCH", `conversations/${conversation.id}`, { title }).then(loadConversations));
+  if (!title) return;
+  await attempt(async () => {
+    const renamed = await call("PATCH", `conversations/${conversation.id}`, { title });
+    if (state.conversation?.id === renamed.id) state.conversation = renamed;
+    await loadConversations();
+  });
 }
 
 async function removeConversation(conversation) {
@@ -106,46 +116,52 @@ function entry(label, open, onclick, more, actions) {
   return el("li", { class: open ? "open" : false }, button, open && actions.length ? el("div", { class: "entry-actions" }, actions) : null);
 }
 
+function collectionRow({ id, name, pack }, open) {
+  // Its counts change with each document that is read while this row stays: what is pressed is done with what holds by then.
+  const now = () => state.collections.find((one) => one.id === id);
+  const [sign, words, remove] = pack ? ["close", "Close the pack", closePack] : ["remove", "Remove the collection", removeCollection];
+  const actions = [
+    iconButton("edit", `Rename the collection ${visible(name)}`, () => renameCollection(now())),
+    iconButton(sign, `${words} ${visible(name)}`, () => remove(now())),
+  ];
+  return entry(nameNode(name), open, () => openCollection(now()), el("span", { class: "count" }), actions);
+}
+
 function showCollections() {
-  const entries = state.collections.map((one) =>
-    entry(
-      nameNode(one.name),
-      one.id === state.collection?.id,
-      () => openCollection(one),
-      el("span", { class: "count", "aria-label": plural(one.documents, "document") + (one.pack ? ", a pack" : "") }, `${one.pack ? "pack · " : ""}${one.documents}`),
-      [
-        iconButton("edit", `Rename the collection ${visible(one.name)}`, () => renameCollection(one)),
-        one.pack
-          ? iconButton("close", `Close the pack ${visible(one.name)}`, () => closePack(one))
-          : iconButton("remove", `Remove the collection ${visible(one.name)}`, () => removeCollection(one)),
-      ],
-    ),
-  );
+  const open = (id) => id === state.collection?.id;
+  const rows = state.collections.map((one) => [one.id, [one.name, one.pack, open(one.id)], () => collectionRow(one, open(one.id))]);
+  const none = ["none", "", () => el("li", { class: "quiet none" }, "None yet. Add files, and one is made.")];
   // Why a pack can't be read now: its stick is out, it was made with another model. Those that were closed are nobody's concern.
   const away = state.packs.filter((one) => !["open", "closed", "older edition"].includes(one.state));
-  const told = away.map((one) => el("li", { class: "quiet none" }, el("details", {}, el("summary", {}, nameNode(one.collection), " can't be read now"), el("p", {}, one.sentence))));
-  $("collections").replaceChildren(...(entries.length ? entries : [el("li", { class: "quiet none" }, "None yet. Add files, and one is made.")]), ...told);
+  const told = away.map((one) => [`pack ${one.collection}`, one, () => el("li", { class: "quiet none" }, el("details", {}, el("summary", {}, nameNode(one.collection), " can't be read now"), el("p", {}, one.sentence)))]);
+  fill($("collections"), [...(rows.length ? rows : [none]), ...told]);
+  for (const { id, documents, pack } of state.collections) {
+    const count = $("collections").querySelector(`[data-key="${id}"] .count`);
+    count.textContent = `${pack ? "pack · " : ""}${documents}`;
+    count.setAttribute("aria-label", plural(documents, "document") + (pack ? ", a pack" : ""));
+  }
+}
+
+function conversationRow(conversation, open) {
+  const { title, updated } = conversation;
+  const show = () => {
+    change("conversation", { conversation });
+    closeSide();
+  };
+  const when = el("time", { class: "count", datetime: updated }, new Date(updated).toLocaleDateString("en", { day: "numeric", month: "short" }));
+  const actions = [
+    iconButton("edit", `Rename the conversation ${visible(title)}`, () => renameConversation(conversation)),
+    iconButton("export", `Export the conversation ${visible(title)}`, () => exportConversation(conversation)),
+    iconButton("remove", `Delete the conversation ${visible(title)}`, () => removeConversation(conversation)),
+  ];
+  return entry(nameNode(title || "Untitled"), open, show, when, actions);
 }
 
 function showConversations() {
-  const entries = state.conversations.map((one) =>
-    entry(
-      nameNode(one.title || "Untitled"),
-      one.id === state.conversation?.id,
-      () => {
-        change("conversation", { conversation: one });
-        closeSide();
-      },
-      el("time", { class: "count", datetime: one.updated }, new Date(one.updated).toLocaleDateString("en", { day: "numeric", month: "short" })),
-      [
-        iconButton("edit", `Rename the conversation ${visible(one.title)}`, () => renameConversation(one)),
-        iconButton("export", `Export the conversation ${visible(one.title)}`, () => exportConversation(one)),
-        iconButton("remove", `Delete the conversation ${visible(one.title)}`, () => removeConversation(one)),
-      ],
-    ),
-  );
+  const open = (id) => id === state.conversation?.id;
+  const rows = state.conversations.map((one) => [one.id, [one, open(one.id)], () => conversationRow(one, open(one.id))]);
   const none = $("find-conversation").value.trim() ? "No conversation holds these words." : "Your questions will be kept here.";
-  $("conversations").replaceChildren(...(entries.length ? entries : [el("li", { class: "quiet none" }, none)]));
+  fill($("conversations"), rows.length ? rows : [["none", none, () => el("li", { class: "quiet none" }, none)]]);
 }
 
 function closeSide() {
@@ -174,15 +190,26 @@ export function start() {
   $("new-conversation").addEventListener("click", newConversation);
   $("menu").addEventListener("click", toggleSide);
   $("workshop").addEventListener("click", closeSide);
-  $("side").addEventListener("keydown", (event) => {
-    if (event.key === "Escape") {
-      closeSide();
-      $("menu").focus();
-    }
-  });
+  $("side").addEventListener("keydown", escape);
   let timer;
   $("find-conversation").addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(() => attempt(loadConversations), 200);
   });
+}
+
+/** Esc clears the search, then closes the side where it lies over the page. An answer that is being written is stopped from elsewhere. */
+function escape(event) {
+  if (event.key !== "Escape") return;
+  const find = $("find-conversation");
+  const searching = event.target === find;
+  const over = document.body.classList.contains("side-open");
+  if (searching || over) event.preventDefault();
+  if (searching && find.value) {
+    find.value = "";
+    find.dispatchEvent(new Event("input"));
+  } else if (over) {
+    closeSide();
+    $("menu").focus();
+  }
 }

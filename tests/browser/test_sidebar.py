@@ -1,0 +1,85 @@
+"""The left side: renaming, searching, and what has the focus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.browser.conftest import Watched
+from tests.browser.test_journey import ask, new_collection, open_collection
+
+pytestmark = pytest.mark.browser
+Watch = Callable[..., Watched]
+
+
+def test_a_new_title_is_known_everywhere_and_the_focus_comes_back(watch: Watch) -> None:
+    page = watch().open()
+    open_collection(page, "field")
+    ask(page, "Who won the football world cup in Brazil?")
+    page.click("#conversations .open [aria-label^='Rename']")
+    page.fill("dialog input", "Not about football")
+    page.press("dialog input", "Enter")
+    expect(page.locator("#conversations .open")).to_contain_text("Not about football")
+    expect(page.locator("[aria-label='Rename the conversation Not about football']")).to_be_focused()
+    page.click("#open-parameters")
+    expect(page.locator("dialog")).to_contain_text("This conversation: “Not about football”")
+    page.keyboard.press("Escape")
+    page.click("#conversations .open [aria-label^='Delete']")
+    page.click("dialog >> text=Delete it")
+    expect(page.locator("#conversations")).not_to_contain_text("Not about football")
+    assert page.evaluate("document.activeElement.closest('section')?.querySelector('#conversations') !== null")
+
+
+def test_an_older_search_that_comes_late_is_not_shown(watch: Watch) -> None:
+    page = watch().open()
+    held: list[Route] = []
+    page.route("**/api/conversations?query=old*", lambda route: held.append(route))
+    with page.expect_request("**/api/conversations?query=old*"):
+        page.fill("#find-conversation", "old words")
+    page.route("**/api/conversations?query=new*", lambda route: route.fulfill(json={"conversations": [found("what new words found")]}))
+    page.fill("#find-conversation", "new words")
+    expect(page.locator("#conversations")).to_contain_text("what new words found")
+    with page.expect_response("**/api/conversations?query=old*"):
+        held[0].fulfill(json={"conversations": [found("what old words found")]})
+    page.evaluate("new Promise((resolve) => setTimeout(resolve))")  # so that what came late could be shown
+    expect(page.locator("#conversations")).to_contain_text("what new words found")
+
+
+def found(title: str) -> dict[str, object]:
+    when = "2026-01-01T12:00:00Z"
+    return {"id": 9_999, "collection_id": 1, "title": title, "created": when, "updated": when}
+
+
+def test_esc_in_the_search_clears_it_and_lets_the_answer_go_on(watch: Watch) -> None:
+    page = watch().open()
+    open_collection(page, "field")
+    held: list[Route] = []
+    page.route("**/api/collections/*/ask", lambda route: held.append(route))
+    page.fill("#question", "Who opened the clinic?")
+    with page.expect_request("**/ask"):
+        page.press("#question", "Enter")
+    page.fill("#find-conversation", "clinic")
+    page.keyboard.press("Escape")
+    expect(page.locator("#find-conversation")).to_have_value("")
+    page.keyboard.press("Escape")
+    expect(page.locator(".turn")).to_contain_text("Looking for passages…")
+    held[0].continue_()
+    expect(page.locator(".turn .foot-row")).to_be_visible(timeout=60_000)
+    expect(page.locator(".turn .foot-row")).not_to_contain_text("stopped")
+
+
+def test_the_open_collection_keeps_the_focus_while_it_grows(watch: Watch) -> None:
+    watched = watch()
+    page = watched.open()
+    new_collection(page, "counted")
+    rename = page.locator("[aria-label='Rename the collection counted']")
+    rename.focus()
+    watched.drop({"one.txt": b"On day 1 the boat brought 7 sacks."})
+    expect(page.locator("#collections .open .count")).to_have_text("1", timeout=60_000)
+    expect(rename).to_be_focused()
+    rename.press("Enter")
+    page.fill("dialog input", "renamed")
+    page.press("dialog input", "Enter")
+    expect(page.locator("[aria-label='Rename the collection renamed']")).to_be_focused()
