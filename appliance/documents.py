@@ -222,6 +222,8 @@ class Answer:
     """None where the model was not called, or nothing is known."""
     reused_tokens: int = 0
     """Tokens of the prompt that the model had in memory already, and did not read again."""
+    passages: int = 0
+    """How many of the passages the model was given, of a small model how many sentences; 0 where it was not called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +279,13 @@ class SentenceChecked:
 @dataclass(frozen=True, slots=True)
 class Finished:
     answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten(Finished):
+    """The model's files are missing or altered, so nothing (more) was written: the quotes stand, and the answer's note says why."""
+
+    error: Exception
 
 
 AnswerEvent = Queued | EvidenceReady | QuotesReady | Progress | Delta | SentenceChecked | Finished

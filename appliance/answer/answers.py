@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from appliance.answer.citations import Citations, led_by_quotes
 from appliance.answer.prose import Prose
-from appliance.documents import Answer, Energy, Evidence, Timings, both
+from appliance.documents import Answer, Energy, Evidence, Finished, Timings, Unwritten, both
+from appliance.errors import BundleError, HaversackError
 from appliance.models.generator import Done
 
 REFUSAL = "Nothing in {where} answers this question. The nearest passages are shown; they may be about something else."
@@ -52,6 +53,8 @@ class Draft:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     reused_tokens: int = 0
+    passages: int = 0
+    failure: HaversackError | None = None
     writing: float | None = None
     """Milliseconds that the model spent on writing."""
     _first_token: float | None = None
@@ -60,6 +63,15 @@ class Draft:
     def first_token_now(self) -> None:
         if self._first_token is None:
             self._first_token = self._milliseconds()
+
+    def say(self, sentence: str) -> None:
+        """One more sentence for the note; "" is none."""
+        self.note = " ".join(filter(None, (self.note, sentence)))
+
+    def failed(self, error: HaversackError) -> None:
+        """The model came to nothing, or broke off: what is shown stays, and the note says why."""
+        self.failure = error
+        self.say(str(error))
 
     @property
     def begun(self) -> bool:
@@ -74,7 +86,7 @@ class Draft:
         self.energy = both(self.energy, done.energy)
         self.stopped = self.stopped or (done.reason == "cancelled" and not enough.said)
         if done.reason == "length" and not enough.said:
-            self.note = " ".join(filter(None, (self.note, CUT)))
+            self.say(CUT)
 
     def seconds_left(self, done: int, total: int) -> float | None:
         """Of reading the prompt, by the speed since the first report; None at the first."""
@@ -84,6 +96,10 @@ class Draft:
             return None
         began, already = self._reading_since
         return (now - began) / (done - already) * (total - done) if done > already else None
+
+    def finished(self, answer: Answer) -> Finished:
+        """The last event."""
+        return Unwritten(answer, self.failure) if isinstance(self.failure, BundleError) else Finished(answer)
 
     def answer(self, citations: Citations, prose: Prose) -> Answer:
         return Answer(
@@ -104,6 +120,7 @@ class Draft:
             note=self.note,
             parameters=self.parameters,
             energy=self.energy,
+            passages=self.passages,
         )
 
     def without_model(self, text: str, citations: Citations, *, refused: bool) -> Answer:

@@ -18,7 +18,7 @@ from appliance.answer.pipeline import Asked, Asker
 from appliance.answer.preferred import in_words
 from appliance.documents import Answer, AnswerEvent, EvidenceReady, Finished, Queued, QuotesReady
 from appliance.errors import BadRequest, HaversackError
-from appliance.library.comparisons import Comparison, Contender, Figures, Result
+from appliance.library.comparisons import Comparison, Contender, Figures, Result, told_apart
 from appliance.library.writing import now
 from appliance.models.choice import Choice
 from appliance.models.parameters import Parameters, checked
@@ -32,7 +32,8 @@ NO_ROOM = "There is no memory for all of these models at once, so they answer on
 ONE_MODEL = "A model writes one answer at a time, so they answer one after the other."
 SOME_TOGETHER = "The answers of the same model come one after the other, since a model writes one at a time."
 STOPPED = "It was stopped before it answered."
-KNOWN_BEFORE = "{names} had these passages in memory already: the time to the first word can't be compared there."
+KNOWN_BEFORE = "{names} had these passages in memory already: the time to the first word and the energy can't be compared there."
+WAITED = "{names} waited for other questions: the time to the first word can't be compared there."
 _PATIENCE = 5.0
 """Seconds that leaving waits for models that were told to stop."""
 
@@ -60,8 +61,18 @@ class Compared:
 
 
 CompareEvent = EvidenceReady | QuotesReady | Said | Compared
-_End = tuple[int, Result, bool]
-"""A contender's index, its result, and whether it had the passages in memory before it was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What became of one contender, by its index."""
+
+    contender: int
+    result: Result
+    known_before: bool = False
+    """It had the passages in memory before it was asked."""
+    waited: bool = False
+    """For others' turns, after it was loaded."""
 
 
 def contender(model: str, title: str, parameters: Parameters, preset: str = "") -> Contender:
@@ -80,13 +91,17 @@ class Contest:
         *,
         together: bool = False,
         fits: Callable[[Collection[str]], bool] = lambda _: True,
+        passages: int = 0,
         client: str = "page",
     ) -> None:
-        """`fits`: whether models of these names can be loaded at the same time. Raises BadRequest where there are too few or too many."""
+        """`fits`: whether models of these names can be loaded at the same time. `passages`: how many the one wants that takes most.
+
+        Raises BadRequest where there are too few or too many.
+        """
         if not FEWEST <= len(contenders) <= MOST:
             raise BadRequest(detail=f"{FEWEST} to {MOST} models or settings can be compared, not {len(contenders)}.")
-        self.contenders = tuple(contenders)
-        self._asker, self._models, self._client = asker, models, client
+        self.contenders = told_apart(contenders)
+        self._asker, self._models, self._passages, self._client = asker, models, passages, client
         names = {one.model for one in contenders}
         self.together, self.sentence = together, ""
         if together and len(names) == 1:
@@ -103,7 +118,7 @@ class Contest:
 
         After `cancel`, Compared comes soon, with what was written. Closing the iterator stops all. Raises BadRequest, TextTooLong, EmbedderFailed.
         """
-        asked = self._asker.find(question, collection[0], documents=documents, passages=self._passages())
+        asked = self._asker.find(question, collection[0], documents=documents, passages=self._passages)
         yield asked.ready
         # The quotes lead every answer: they are the same for all, and come before any model is loaded.
         opening = next(iter(self._asker.answer(asked, cancel=cancel)))
@@ -119,15 +134,10 @@ class Contest:
                     ends.append(heard)
         finally:
             stop.set()
-        ends.sort(key=lambda end: end[0])
-        titles = list(dict.fromkeys(result.contender.title for _, result, known in ends if known))
-        notes = [self.sentence, KNOWN_BEFORE.format(names=" and ".join(titles)) if titles else ""]
-        note = " ".join(part for part in notes if part)
-        results = tuple(result for _, result, _ in ends)
-        yield Compared(Comparison(None, *collection, asked.question, now(), self.together, note, results))
-
-    def _passages(self) -> int:
-        return max(checked(one.parameters).evidence or 0 for one in self.contenders)
+        ends.sort(key=lambda end: end.contender)
+        known, waited = _named(KNOWN_BEFORE, [end for end in ends if end.known_before]), _named(WAITED, [end for end in ends if end.waited])
+        note = " ".join(filter(None, (self.sentence, known, waited)))
+        yield Compared(Comparison(None, *collection, asked.question, now(), self.together, note, tuple(end.result for end in ends)))
 
     def _heard(self, asked: Asked, stop: Enough) -> Iterator[Said | _End]:
         """What all of them say, and their ends."""
@@ -173,7 +183,7 @@ class Contest:
         parameters = checked(one.parameters)
         choice = Choice(one.model, parameters, client=self._client)
         answer: Answer | None = None
-        beginning, failure = 0, STOPPED
+        beginning, failure, waited = 0, STOPPED, False
         try:
             if asked.found.relevant and not stop.is_set():
                 beginning = yield from self._load(index, one.model, parameters, stop)
@@ -182,6 +192,7 @@ class Contest:
                     if isinstance(event, Finished):
                         answer = event.answer
                     elif not isinstance(event, QuotesReady):  # told once for all
+                        waited = waited or isinstance(event, Queued)
                         yield Said(index, event)
         except HaversackError as error:
             failure = str(error)
@@ -189,11 +200,11 @@ class Contest:
             failure, answer = answer.note or STOPPED, None
         if answer is None:
             yield Said(index, Failed(failure))
-            yield index, Result(one, None, failure), False
+            yield _End(index, Result(one, None, failure))
         else:
             known = answer.reused_tokens > beginning
             yield Said(index, Finished(answer))
-            yield index, Result(one, answer, "", figures(answer, known_before=known)), known
+            yield _End(index, Result(one, answer, "", figures(answer, known_before=known, waited=waited)), known, waited)
 
     def _load(self, index: int, model: str, parameters: Parameters, stop: Enough) -> Generator[Said, None, int]:
         """Load the model and read what every prompt of its begins with: only then is the time to the first word the same thing for all.
@@ -201,7 +212,7 @@ class Contest:
         Returns how many tokens that beginning has.
         """
         writes = self._models(model, parameters=parameters)
-        beginning = prompts.beginning(prompts.told(writes.settings, parameters.over(writes.own)))
+        beginning = prompts.beginning(writes.settings)
         with writes.hold(self._client, stop) as held:
             for event in chain(held.wait(), held.generate(Request(beginning, 0, client=self._client), stop)):
                 if isinstance(event, Waiting):
@@ -209,15 +220,26 @@ class Contest:
             return 0 if stop.is_set() else prompt_tokens(held, beginning)
 
 
-def figures(answer: Answer, *, known_before: bool = False) -> Figures:
-    """What an answer cost and what it holds. `known_before`: the passages were in the model's memory before it was asked."""
+def _named(sentence: str, ends: Sequence[_End]) -> str:
+    """The sentence with the names of those that it is about; "" where it is about none."""
+    contenders = [end.result.contender for end in ends]
+    names = dict.fromkeys(one.title + (f" ({one.settings})" if one.settings else "") for one in contenders)
+    return sentence.format(names=" and ".join(names)) if names else ""
+
+
+def figures(answer: Answer, *, known_before: bool = False, waited: bool = False) -> Figures:
+    """What an answer cost and what it holds.
+
+    `known_before`: the passages were in the model's memory before it was asked, and cost it no reading. `waited`: for others' turns.
+    """
     if answer.refused:
         return Figures()
     writing = answer.timings.writing
     return Figures(
-        first_token_ms=None if known_before else answer.timings.first_token,
+        first_token_ms=None if known_before or waited else answer.timings.first_token,
         tokens_per_second=1000 * answer.completion_tokens / writing if writing and answer.completion_tokens > 1 else None,
         supported_share=sum(one.supported for one in answer.sentences) / len(answer.sentences) if answer.sentences else None,
         sentences=len(answer.sentences),
-        joules=answer.energy.joules if answer.energy else None,
+        joules=answer.energy.joules if answer.energy and not known_before else None,
+        passages=answer.passages,
     )

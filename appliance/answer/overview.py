@@ -18,8 +18,8 @@ from appliance.answer.citations import Citations, led_by_quotes
 from appliance.answer.prose import Prose
 from appliance.answer.quotes import Quote, every_sentence
 from appliance.answer.summary import MOST_DOCUMENTS, Section, Summariser, evidence_of
-from appliance.documents import AnswerEvent, Document, Evidence, EvidenceReady, Finished, Progress, Queued, QuotesReady
-from appliance.errors import ModelError
+from appliance.documents import AnswerEvent, Document, Evidence, EvidenceReady, Progress, Queued, QuotesReady
+from appliance.errors import BadParameter, BaseCampFailed, BundleError, ModelError
 from appliance.library.reading import Reader
 from appliance.models.catalogue import GeneratorSettings
 from appliance.models.choice import UNLESS_TOLD, Choice
@@ -31,6 +31,9 @@ LEAST_PARAMETERS = 1e9
 _SIZE = re.compile(r"([\d.]+)\s*([MB])", re.IGNORECASE)
 _FEW_SECTIONS = 4
 """Up to which each section shows two sentences."""
+OWN_SENTENCES = "these are the documents' own sentences."
+TOO_SMALL = f"The base camp didn't answer, and {{name}} on this machine is too small to write a summary: {OWN_SENTENCES}"
+SIZE_UNKNOWN = f"How large {{name}} is, is not known, so it was not asked to write a summary: {OWN_SENTENCES}"
 EMPTY = "There are no documents in this collection yet. Add some, then ask again."
 
 
@@ -75,12 +78,24 @@ class Overview:
         citations = Citations(quote for part in parts for quote in part.quotes)
         yield EvidenceReady(evidence, question, False, draft.retrieve)
         yield QuotesReady(citations.all)
-        writer = self._writer() if parts and not draft.stopped else None
-        if writer is not None:
-            yield from self._write(draft, parts, citations, writer)
+        prose = Prose(citations, [])
+        if parts and self._choice.write and not draft.stopped:
+            try:
+                try:
+                    yield from self._write(draft, parts, prose)
+                except BaseCampFailed:
+                    if draft.begun:
+                        raise
+                    # Nothing of its words was shown: the model on this machine writes instead, where it can, and that is said.
+                    yield from self._write(draft, parts, prose)
+            except (ModelError, BundleError, BadParameter) as error:
+                draft.failed(error)
+            yield from prose.finish()
+        if draft.begun:
+            yield draft.finished(draft.answer(citations, prose))
             return
         text = _laid_out(parts, citations) if parts else "" if draft.stopped else EMPTY
-        yield Finished(draft.without_model(text, citations, refused=not parts and not draft.stopped))
+        yield draft.finished(draft.without_model(text, citations, refused=not parts and not draft.stopped))
 
     def _steps(self, documents: Sequence[Document]) -> list[Callable[[], Part]]:
         """What is to be done, one call a section; what a section takes is the measure for the time that is left."""
@@ -110,60 +125,64 @@ class Overview:
             notes.append(f"{unread} page{'s' if unread > 1 else ''} could not be read and {'are' if unread > 1 else 'is'} not in this summary.")
         return " ".join(notes)
 
-    def _writer(self) -> Writes | None:
-        """The model, where there is one that is good enough and fits into the memory."""
-        try:
-            writer = self._model(self._choice.model, purpose="summarising", parameters=self._choice.parameters) if self._choice.write else None
-        except ModelError:
-            return None
-        return writer if writer and can_summarise(writer.settings) else None
+    def _write(self, draft: Draft, parts: Sequence[Part], prose: Prose) -> Iterator[AnswerEvent]:
+        """Under each section's heading, what the model makes of it, checked like any answer; nothing where it isn't good enough.
 
-    def _write(self, draft: Draft, parts: Sequence[Part], citations: Citations, generator: Writes) -> Iterator[AnswerEvent]:
-        """Under each section's heading, what the model makes of it, checked like any answer."""
+        Raises ModelError, BundleError, BadParameter.
+        """
+        generator = self._model(self._choice.model, purpose="summarising", parameters=self._choice.parameters)
+        if not can_summarise(generator.settings):
+            draft.say(_why_not(generator))
+            return
         draft.model = generator.name
+        draft.say(generator.note)
         draft.parameters = self._choice.parameters.told()
-        prose = Prose(citations, [])
         began = time.perf_counter()
-        try:
-            for done, part in enumerate(parts):
-                if self._cancel.is_set():
-                    draft.stopped = True
-                    break
-                yield Progress("summarising", done, len(parts), _seconds_left(began, done, len(parts)))
-                yield from prose.heading(part.title)
-                yield from self._write_part(draft, generator, part, prose)
-        except ModelError as error:
-            draft.note = str(error)
-            yield from prose.finish()
-        yield Finished(draft.answer(citations, prose))
+        for done, part in enumerate(parts):
+            if self._cancel.is_set():
+                draft.stopped = True
+                return
+            yield Progress("summarising", done, len(parts), _seconds_left(began, done, len(parts)))
+            yield from self._write_part(draft, generator, part, prose)
 
     def _write_part(self, draft: Draft, generator: Writes, part: Part, prose: Prose) -> Iterator[AnswerEvent]:
+        """The heading comes with the first word: until then, another model can still begin."""
         evidence = [evidence_of(chunk) for chunk in part.section.chunks]
         prose.rests_on(every_sentence(evidence))
         told = self._choice.parameters.over(generator.own)
-        settings = prompts.told(generator.settings, told)
         with generator.hold(self._choice.client, self._cancel) as held:
             for waiting in held.wait():
                 yield Queued(waiting.ahead)
             if self._cancel.is_set():
                 draft.stopped = True
                 return
-            prompt = prompts.build(prompts.SUMMARISE, evidence, part.quotes, settings, partial(prompt_tokens, held), told.system or "")
-            if prompt is None:
+            brief = prompts.build(prompts.SUMMARISE, evidence, part.quotes, generator.settings, partial(prompt_tokens, held), told)
+            if brief is None:
                 return
-            enough = Enough(self._cancel)
-            for event in held.generate(prompt.request(self._choice), enough):
+            draft.passages += brief.given
+            headed, enough = False, Enough(self._cancel)
+            for event in held.generate(brief.request(self._choice), enough):
                 match event:
                     case Waiting(ahead=ahead):
                         yield Queued(ahead)
                     case Piece(text=text):
                         draft.first_token_now()
+                        if not headed:
+                            headed = True
+                            yield from prose.heading(part.title)
                         yield from prose.feed(text)
                         if prose.full:
                             enough.set()
                     case Done() as done:
                         draft.count(done, enough)
         yield from prose.finish()
+
+
+def _why_not(generator: Writes) -> str:
+    """Said where a base camp was to write, or may be; a small model of the shelf is never expected to."""
+    if generator.note:
+        return TOO_SMALL.format(name=generator.name)
+    return "" if generator.settings.parameters else SIZE_UNKNOWN.format(name=generator.name)
 
 
 def _evidence(parts: Sequence[Part]) -> tuple[Evidence, ...]:

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from appliance.answer import prompt as prompts
 from appliance.answer.answers import Draft, Enough, refusal
 from appliance.answer.citations import Citations
-from appliance.answer.followups import complete
 from appliance.answer.overview import Overview
-from appliance.answer.prompt import Prompt, checked_question
+from appliance.answer.prompt import Brief, checked_question
 from appliance.answer.prose import Prose
 from appliance.answer.quotes import Quote, choose, every_sentence, rank_sentences
 from appliance.answer.retriever import Found, Retriever, SearchesVectors
+from appliance.answer.rewriting import BY_RULES
 from appliance.answer.summary import asked_document, is_request, named_document
 from appliance.documents import AnswerEvent, Document, Evidence, EvidenceReady, Finished, Progress, Queued, QuotesReady, Turn
-from appliance.errors import BaseCampFailed, ModelError
+from appliance.errors import BaseCampFailed, BundleError, ModelError
 from appliance.library.reading import Reader
 from appliance.models.choice import UNLESS_TOLD, Choice
 from appliance.models.embeds import Embeds
 from appliance.models.generator import Done, Piece, Reading, Waiting
 from appliance.models.writes import ChoosesModel, Held, prompt_tokens
 
-Completes = Callable[[str, Sequence[Turn]], str]
-"""(question, conversation so far) → the question as it can be searched for."""
+Completes = Callable[[str, Sequence[Turn], threading.Event, str], Generator[Queued, None, str]]
+"""(question, conversation so far, cancel, client) → the question as it can be searched for."""
 EVIDENCE = 6
 """Pieces of evidence that are shown for a question."""
 
@@ -64,7 +64,7 @@ class Asker:
         vectors: SearchesVectors,
         embedder: Callable[[], Embeds],
         model: ChoosesModel,
-        rewrite: Completes = complete,
+        rewrite: Completes = BY_RULES,
     ) -> None:
         """`rewrite` completes a question from its conversation."""
         self._library = library
@@ -99,23 +99,38 @@ class Asker:
     ) -> Iterator[AnswerEvent]:
         """Answer `question` from the collection, or from those of its `documents`. The last event is always Finished.
 
-        Raises BadRequest, TextTooLong, EmbedderFailed, BundleError, NoSuchModel; a failing language model leaves the quotes and a note.
+        Raises BadRequest, TextTooLong, EmbedderFailed, NoSuchModel, and BundleError where nothing can be searched; a failing language model
+        leaves the quotes and a note.
         """
         whole = self._whole(checked_question(question), collection_id, documents)
         if whole is not None:
             yield from self._overview(cancel, choice).of(whole, checked_question(question))
             return
-        asked = self.find(question, collection_id, documents=documents, history=history, passages=choice.parameters.evidence or 0)
+        began = time.perf_counter()
+        searched_for = yield from self._complete(checked_question(question), history, cancel, choice.client)
+        passages = choice.parameters.evidence or 0
+        asked = self.find(question, collection_id, documents=documents, searched_for=searched_for, passages=passages, began=began)
         yield asked.ready
         yield from self.answer(asked, cancel=cancel, choice=choice)
 
     def find(
-        self, question: str, collection_id: int, *, documents: Collection[int] | None = None, history: Sequence[Turn] = (), passages: int = 0
+        self,
+        question: str,
+        collection_id: int,
+        *,
+        documents: Collection[int] | None = None,
+        searched_for: str = "",
+        passages: int = 0,
+        began: float | None = None,
     ) -> Asked:
-        """The evidence for a question: what every model that answers it is given. Raises BadRequest, TextTooLong, EmbedderFailed."""
-        started = time.perf_counter()
+        """The evidence for a question: what every model that answers it is given of. Raises BadRequest, TextTooLong, EmbedderFailed.
+
+        `searched_for`: the question as its conversation completes it. `passages`: how many a model wants, where that is more than are shown
+        for any question. `began`: time.perf_counter() when the question came, if that was before.
+        """
+        started = time.perf_counter() if began is None else began
         question = checked_question(question)
-        searched_for = self._complete(question, history)
+        searched_for = searched_for or question
         found = self._retriever.find(searched_for, collection_id, max(EVIDENCE, passages), documents)
         return Asked(question, searched_for, found, documents is not None, 1000 * (time.perf_counter() - started))
 
@@ -126,7 +141,7 @@ class Asker:
         cancel: threading.Event,
         choice: Choice = UNLESS_TOLD,
     ) -> Iterator[AnswerEvent]:
-        """What one model makes of the evidence: QuotesReady first, Finished at the end. Raises NoSuchModel, BundleError."""
+        """What one model makes of the evidence: QuotesReady first, Finished at the end. Raises NoSuchModel, EmbedderFailed."""
         # Counted from the search on, so that the second model to answer has not waited for the first.
         started = time.perf_counter() - asked.retrieve / 1000
         draft = Draft(asked.question, asked.searched_for, asked.found.evidence, started, asked.retrieve, parameters=choice.parameters.told())
@@ -148,10 +163,10 @@ class Asker:
                     raise
                 # Nothing of its words was shown: the model on this machine answers instead, and says so.
                 yield from self._write(draft, ranked, prose, cancel, choice)
-        except ModelError as error:
-            draft.note = str(error)
+        except (ModelError, BundleError) as error:
+            draft.failed(error)
         yield from prose.finish()
-        yield Finished(draft.answer(citations, prose))
+        yield draft.finished(draft.answer(citations, prose))
 
     def summarise(
         self,
@@ -185,28 +200,28 @@ class Asker:
         return None if name is None else named_document(name, self._library.documents(collection_id))
 
     def _write(self, draft: Draft, ranked: Sequence[Quote], prose: Prose, cancel: threading.Event, choice: Choice) -> Iterator[AnswerEvent]:
-        """The prompt for the model that is there now, and its prose. Raises ModelError."""
+        """The prompt for the model that is there now, and its prose. Raises ModelError, BundleError."""
         generator = self._model(choice.model, parameters=choice.parameters)
-        draft.model, draft.note = generator.name, generator.note
+        draft.model = generator.name
+        draft.say(generator.note)
         told = choice.parameters.over(generator.own)
-        settings = prompts.told(generator.settings, told)
         with generator.hold(choice.client, cancel) as held:
             for waiting in held.wait():
                 yield Queued(waiting.ahead)
             if cancel.is_set():
                 draft.stopped = True
                 return
-            prompt = prompts.build(draft.searched_for, draft.evidence, ranked, settings, partial(prompt_tokens, held), told.system or "")
-            if prompt is None:
-                draft.note = "The question leaves this model no room for evidence: only the quotes are shown."
+            brief = prompts.build(draft.searched_for, draft.evidence, ranked, generator.settings, partial(prompt_tokens, held), told)
+            if brief is None:
+                draft.say("The question leaves this model no room for evidence: only the quotes are shown.")
                 return
-            prose.most = prompt.sentences
-            yield from self._stream(draft, held, prompt, prose, cancel, choice)
+            prose.most, draft.passages = brief.sentences, brief.given
+            yield from self._stream(draft, held, brief, prose, cancel, choice)
 
-    def _stream(self, draft: Draft, held: Held, prompt: Prompt, prose: Prose, cancel: threading.Event, choice: Choice) -> Iterator[AnswerEvent]:
+    def _stream(self, draft: Draft, held: Held, brief: Brief, prose: Prose, cancel: threading.Event, choice: Choice) -> Iterator[AnswerEvent]:
         """The model's prose, streamed and checked; whatever happens to the model, the answer with its quotes is finished."""
         enough = Enough(cancel)
-        for event in held.generate(prompt.request(choice), enough):
+        for event in held.generate(brief.request(choice), enough):
             match event:
                 case Waiting(ahead=ahead):
                     yield Queued(ahead)

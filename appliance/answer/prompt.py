@@ -1,28 +1,26 @@
 """What the language model is told. The texts are constants; evidence comes before the question, in a stable order.
 
-Which form is used belongs to the model's entry in the catalogue: a model that takes one passage is given only the best sentence and
-examples, because that is what it reads well. SmolLM2-135M, squad dev, share of answers that hold the gold answer: four paragraphs
+Which form is used belongs to the model's own entry, whatever the parameters say: a model that takes one passage is given only the best
+sentence and examples, because that is what it reads well. SmolLM2-135M, squad dev, share of answers that hold the gold answer: four paragraphs
 0.18, best passage 0.35 (40 questions); two best sentences 0.47; with an example before: three 0.43, two 0.53, one 0.60 (30).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from appliance.answer.quotes import Quote
 from appliance.documents import Evidence
 from appliance.errors import BadRequest, TextTooLong
 from appliance.models.catalogue import GeneratorSettings
 from appliance.models.choice import Choice
-from appliance.models.parameters import Parameters
+from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.models.protocol import Message
 from appliance.models.request import Request
 
 LONGEST_QUESTION = 4000
 """Characters: about 1,000 tokens. What is longer is a document, and belongs into the collection."""
-SENTENCES = 1
-"""Given to a model that takes one passage."""
 SHORT_ANSWER = 64
 """Tokens that such a model may write, in one sentence: it says what it has to say there, and invents after."""
 _SPARE_TOKENS = 8
@@ -51,9 +49,13 @@ SUMMARISE = "Say in one or two sentences what these passages are about, with the
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class Brief:
+    """What a model is told, and how much it may answer."""
+
     messages: tuple[Message, ...]
     max_tokens: int
+    given: int
+    """How many passages are in it; for a small model, how many sentences."""
     sentences: int | None = None
     """The model is stopped after so many; None leaves it to the model."""
     stop: tuple[str, ...] = ()
@@ -61,13 +63,6 @@ class Prompt:
 
     def request(self, choice: Choice) -> Request:
         return Request(self.messages, self.max_tokens, stop=self.stop, parameters=choice.parameters, client=choice.client)
-
-
-def told(settings: GeneratorSettings, parameters: Parameters) -> GeneratorSettings:
-    """The model's entry with what the parameters say about evidence and the answer's length."""
-    passages = parameters.evidence or settings.evidence_passages
-    tokens = max(settings.evidence_tokens, settings.evidence_tokens * passages // settings.evidence_passages)
-    return replace(settings, evidence_passages=passages, evidence_tokens=tokens, max_tokens=parameters.max_tokens or settings.max_tokens)
 
 
 CountTokens = Callable[[Sequence[Message]], int]
@@ -84,30 +79,43 @@ def checked_question(question: str) -> str:
 
 
 def build(
-    question: str, evidence: Sequence[Evidence], quotes: Sequence[Quote], settings: GeneratorSettings, count: CountTokens, system: str = ""
-) -> Prompt | None:
+    question: str,
+    evidence: Sequence[Evidence],
+    quotes: Sequence[Quote],
+    settings: GeneratorSettings,
+    count: CountTokens,
+    told: Parameters = NOTHING_TOLD,
+) -> Brief | None:
     """The prompt with as much evidence as fits the model's budget and context; None where not even the least of it fits.
 
-    `system` is what the user adds to the system message; `quotes` are ranked sentences, best first. `count` counts a prompt's tokens, the
-    model's template included.
+    `settings` are the model's own, and `told` says how much evidence it is given, how long its answer may be, and what is added to the
+    system message. `quotes` are ranked sentences, best first. `count` counts a prompt's tokens, the model's template included.
     """
-    small = settings.evidence_passages == 1
-    max_tokens = min(settings.max_tokens, SHORT_ANSWER) if small else settings.max_tokens
+    small, system = _is_small(settings), told.system or ""
+    most = told.evidence or settings.evidence_passages
+    budget = max(settings.evidence_tokens, settings.evidence_tokens * most // settings.evidence_passages)
+    max_tokens = told.max_tokens or settings.max_tokens
+    if small:
+        max_tokens = min(max_tokens, SHORT_ANSWER)
     room = settings.context - max_tokens - _SPARE_TOKENS
-    given = min(SENTENCES, len(quotes)) if small else min(settings.evidence_passages, len(evidence))
+    given = min(most, len(quotes if small else evidence))
     bare = count(_small(question, (), system) if small else _large(question, (), system))
     for amount in range(given, 0, -1):
         messages = _small(question, quotes[:amount], system) if small else _large(question, evidence[:amount], system)
         tokens = count(messages)
-        if tokens <= room and (tokens - bare <= settings.evidence_tokens or amount == 1):
-            return Prompt(messages, max_tokens, *((1, STOP) if small else ()))
+        if tokens <= room and (tokens - bare <= budget or amount == 1):
+            return Brief(messages, max_tokens, amount, *((1, STOP) if small else ()))
     messages = _small(question, quotes[:1], system)
-    return Prompt(messages, min(max_tokens, SHORT_ANSWER), 1, STOP) if quotes and count(messages) <= room else None
+    return Brief(messages, min(max_tokens, SHORT_ANSWER), 1, 1, STOP) if quotes and count(messages) <= room else None
 
 
 def beginning(settings: GeneratorSettings) -> tuple[Message, ...]:
     """What every prompt for this model begins with: read ahead, it need not be read again."""
-    return (Message("system", SYSTEM_SMALL), *EXAMPLES) if settings.evidence_passages == 1 else (Message("system", SYSTEM),)
+    return (Message("system", SYSTEM_SMALL), *EXAMPLES) if _is_small(settings) else (Message("system", SYSTEM),)
+
+
+def _is_small(settings: GeneratorSettings) -> bool:
+    return settings.evidence_passages == 1
 
 
 def _system(own: str, added: str) -> Message:

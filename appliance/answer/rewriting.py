@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from appliance.answer.citations import without_markers
 from appliance.answer.facts import missing
 from appliance.answer.followups import complete
 from appliance.answer.words import terms
-from appliance.documents import Turn
+from appliance.documents import Queued, Turn
 from appliance.errors import HaversackError
-from appliance.models.protocol import Message, Piece
+from appliance.models.protocol import Message, Piece, Waiting
 from appliance.models.request import Request
 from appliance.models.writes import Writes
 
@@ -48,24 +48,35 @@ class Rewriter:
         """`model` gives the one that is chosen for rewriting, None where none is."""
         self._model = model
 
-    def __call__(self, question: str, history: Sequence[Turn]) -> str:
-        """`question` as it must be searched for; by the rules where no model is chosen, or where it fails or writes something else."""
+    def __call__(self, question: str, history: Sequence[Turn], cancel: threading.Event, client: str = "page") -> Generator[Queued, None, str]:
+        """`question` as it must be searched for; by the rules where no model is chosen, or where it fails, is stopped or writes something else.
+
+        Tells of the questions before this one, in the turns of `client`.
+        """
         if not history:
             return question
         by_rule = complete(question, history)
         try:
             model = self._model()
-            written = asked_of(model, question, history) if model else ""
+            written = (yield from asked_of(model, question, history, cancel, client)) if model else ""
         except HaversackError:  # a question is never lost for want of a better wording
             return by_rule
-        return written if accepted(written, question, history) else by_rule
+        return written if not cancel.is_set() and accepted(written, question, history) else by_rule
 
 
-def asked_of(model: Writes, question: str, history: Sequence[Turn], cancel: threading.Event | None = None) -> str:
+BY_RULES = Rewriter(lambda: None)
+
+
+def asked_of(model: Writes, question: str, history: Sequence[Turn], cancel: threading.Event, client: str = "page") -> Generator[Queued, None, str]:
     """What the model makes of the question. Raises GeneratorFailed, PromptTooLong and what loading the model raises."""
     messages = (Message("system", SYSTEM), *EXAMPLES, Message("user", NOW.format(turns=_told(history), question=question)))
-    events = model.generate(Request(messages, _MOST_TOKENS, stop=("\n",)), cancel or threading.Event())
-    text = "".join(event.text for event in events if isinstance(event, Piece))
+    text = ""
+    for event in model.generate(Request(messages, _MOST_TOKENS, stop=("\n",), client=client), cancel):
+        match event:
+            case Waiting(ahead=ahead):
+                yield Queued(ahead)
+            case Piece(text=piece):
+                text += piece
     return _PREFIX.sub("", text.strip()).strip().strip('"“”')
 
 

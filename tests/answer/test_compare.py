@@ -16,12 +16,14 @@ from appliance.answer import compare
 from appliance.answer.compare import Compared, CompareEvent, Contest, Failed, Said, contender, figures
 from appliance.answer.pipeline import Asker
 from appliance.answer.preferred import asked, in_words
-from appliance.documents import Answer, Delta, EvidenceReady, Finished, QuotesReady, Timings
+from appliance.documents import Answer, Delta, Energy, EvidenceReady, Finished, Queued, QuotesReady, Timings
 from appliance.errors import BadParameter, BadRequest, GeneratorFailed, ModelTooLarge
 from appliance.library.comparisons import Comparison, Contender
 from appliance.library.vectors import ExactVectors
 from appliance.manifest import Manifest
 from appliance.models.parameters import NOTHING_TOLD, Parameters
+from appliance.models.protocol import GeneratorEvent, Waiting
+from appliance.models.request import Request
 from appliance.models.writes import Writes
 from appliance.shelf.loaded import Loaded
 from appliance.shelf.shelf import ModelShelf
@@ -94,6 +96,7 @@ def test_two_models_answer_from_the_same_evidence_one_after_the_other(contest: B
         assert 1 < told.tokens_per_second < 5000
         assert told.supported_share in (0.0, 1.0)
         assert told.sentences == 1
+        assert told.passages == result.answer.passages == 1
     assert first.answer
     assert second.answer
     assert first.answer.model != second.answer.model
@@ -128,7 +131,7 @@ def test_passages_that_were_in_memory_already_give_no_time_to_compare(contest: B
     kept = end(run(contest(long, replace(long, preset="again")), asked_room))
     assert kept.results[0].figures.first_token_ms is not None
     assert kept.results[1].figures.first_token_ms is None
-    assert "in memory already" in kept.note
+    assert kept.note == compare.KNOWN_BEFORE.format(names=f"{long.title} ({long.settings})")
     assert kept.results[1].figures.tokens_per_second is not None
 
 
@@ -220,6 +223,63 @@ def test_settings_are_told_in_a_few_words() -> None:
         asked("wild", {})
     with pytest.raises(BadParameter, match="from 0 to 2"):
         asked("exact", {"temperature": 3})
+
+
+def test_as_many_passages_are_found_as_the_one_that_takes_most_wants(contest: Begin, asked_room: ReadingRoom) -> None:
+    def found(**options: int) -> int:
+        ready = next(contest(plain(STARTER), plain("second"), **options).run("rent", (asked_room.collection_id, "room"), cancel=threading.Event()))
+        assert isinstance(ready, EvidenceReady)
+        return len(ready.evidence)
+
+    assert found() == found(passages=2) == 6
+    assert found(passages=7) == 7
+
+
+def test_one_that_waited_for_others_has_no_time_to_the_first_word(contest: Begin, asked_room: ReadingRoom, loaded: Loaded) -> None:
+    class Busy:
+        """The real model, behind somebody else's question."""
+
+        def __init__(self, real: Writes) -> None:
+            self._real = real
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._real, name)
+
+        def hold(self, client: str, cancel: threading.Event) -> Any:
+            held = self._real.hold(client, cancel)
+            real = held.generate
+
+            def generate(request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
+                if request.max_tokens:
+                    yield Waiting(1)
+                yield from real(request, cancel)
+
+            held.generate = generate  # type: ignore[method-assign] # the real hold, told to wait
+            return held
+
+    def models(name: str = "", **options: Any) -> Writes:
+        real = loaded.generator(name, **options)
+        return Busy(real) if name == "second" else real  # type: ignore[return-value] # it passes on whatever it doesn't know
+
+    events = run(contest(plain(STARTER), plain("second"), models=models), asked_room)
+    assert [event.contender for event in events if isinstance(event, Said) and isinstance(event.event, Queued)] == [1]
+    kept = end(events)
+    assert kept.note == compare.WAITED.format(names=kept.results[1].contender.title)
+    assert [result.figures.first_token_ms is None for result in kept.results] == [False, True]
+
+
+def test_system_prompts_have_names_of_their_own(contest: Begin) -> None:
+    begun = contest(plain(STARTER, system="Be brief."), plain("second", system="Be kind."), plain(STARTER, system="Be kind."))
+    assert [one.settings for one in begun.contenders] == ["a system prompt", "a system prompt (2)", "a system prompt (2)"]
+
+
+def test_figures_leave_out_what_known_passages_have_spared() -> None:
+    took = Energy(4.0, "estimated", 0.5, 1.0)
+    answer = Answer("q", "q", "A", "A", (), (), (), refused=False, model="m", timings=Timings(1.0, 5.0, 9.0), energy=took)
+    assert (figures(answer).first_token_ms, figures(answer).joules) == (5.0, 4.0)
+    known, waited = figures(answer, known_before=True), figures(answer, waited=True)
+    assert (known.first_token_ms, known.joules) == (None, None)
+    assert (waited.first_token_ms, waited.joules) == (None, 4.0)
 
 
 def test_figures_are_none_where_nothing_is_known() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from appliance.answer.pipeline import Asker
 from appliance.answer.prompt import beginning
-from appliance.documents import Answer, AnswerEvent, Delta, EvidenceReady, Finished, Progress, Queued, QuotesReady, SentenceChecked, Turn
-from appliance.errors import GeneratorFailed
+from appliance.documents import Answer, AnswerEvent, Delta, EvidenceReady, Finished, Progress, Queued, QuotesReady, SentenceChecked, Turn, Unwritten
+from appliance.errors import BundleAltered, GeneratorFailed
 from appliance.library.vectors import ExactVectors
 from appliance.models.generator import Done, Generator, GeneratorEvent, Message, Piece, Waiting
 from appliance.models.parameters import NOTHING_TOLD
@@ -163,6 +163,23 @@ def test_a_model_that_fails_leaves_quotes_and_a_note(asked_room: ReadingRoom, ge
     assert answer.generated == "Dr. Amina Yusuf led"
     assert "it crashed" in answer.note
     assert not answer.refused
+
+
+def test_an_altered_model_leaves_quotes_and_a_note_and_whoever_asked_can_tell(asked_room: ReadingRoom, generator: Generator) -> None:
+    altered = BundleAltered(path="models/m.gguf", state="altered")
+    for written in ([], [Piece("Dr. Amina Yusuf led")]):
+        last = scripted(asked_room, generator, [*written, altered])[-1]
+        assert isinstance(last, Unwritten)
+        assert last.error is altered
+        assert last.answer.citations
+        assert last.answer.note == str(altered)
+    assert last.answer.generated == "Dr. Amina Yusuf led"
+    assert not isinstance(scripted(asked_room, generator, [GeneratorFailed(detail="it crashed")])[-1], Unwritten)
+
+
+def test_how_many_passages_the_model_was_given_is_told(asked_room: ReadingRoom, generator: Generator) -> None:
+    assert asked_room.ask("Who led the survey?").passages == 1
+    assert answer_of(scripted(asked_room, generator, [Piece("Yusuf."), Done(9, 1, 0, "end")])).passages == 2
 
 
 def test_a_small_model_says_one_sentence(asked_room: ReadingRoom) -> None:

@@ -12,6 +12,7 @@ from appliance.documents import Evidence
 from appliance.errors import BadRequest, TextTooLong
 from appliance.models.catalogue import GeneratorSettings
 from appliance.models.generator import Message
+from appliance.models.parameters import Parameters
 
 TEXTS = [f"Passage {number} says that well {number} holds {number * 3} mg. It was closed." for number in range(1, 7)]
 EVIDENCE = [Evidence(number, f"{number}.pdf", number, 0, 0, len(text), text, 1 / number) for number, text in enumerate(TEXTS, start=1)]
@@ -57,6 +58,33 @@ def test_every_prompt_begins_as_was_read_ahead(settings: GeneratorSettings) -> N
     prompt = build("Which well was closed?", EVIDENCE, QUOTES, settings, words)
     assert prompt is not None
     assert prompt.messages[: len(beginning(settings))] == beginning(settings)
+
+
+def test_a_large_model_that_is_to_have_one_passage_stays_large() -> None:
+    brief = build("Which well was closed?", EVIDENCE, QUOTES, LARGE, words, Parameters(evidence=1, max_tokens=1000, system="Be brief."))
+    assert brief is not None
+    assert [message.role for message in brief.messages] == ["system", "user"]
+    assert brief.messages[0].content.endswith("Be brief.")
+    assert TEXTS[0] in brief.messages[-1].content
+    assert TEXTS[1] not in brief.messages[-1].content
+    assert (brief.max_tokens, brief.given, brief.sentences, brief.stop) == (1000, 1, None, ())
+
+
+def test_a_small_model_that_is_to_have_more_is_given_more_sentences_in_its_own_form() -> None:
+    brief = build("Which well was closed?", EVIDENCE, QUOTES, SMALL, words, Parameters(evidence=3))
+    assert brief is not None
+    assert brief.messages[: len(beginning(SMALL))] == beginning(SMALL)
+    last = brief.messages[-1].content
+    assert all(quote.text in last for quote in QUOTES[:3])
+    assert QUOTES[4].text not in last
+    assert (brief.given, brief.sentences) == (3, 1)
+
+
+def test_what_was_given_is_counted() -> None:
+    for settings, given in ((SMALL, 1), (LARGE, 4), (replace(LARGE, evidence_tokens=40), 2)):
+        brief = build("Which?", EVIDENCE, QUOTES, settings, words)
+        assert brief is not None
+        assert brief.given == given
 
 
 def test_passages_are_left_out_until_the_budget_holds() -> None:

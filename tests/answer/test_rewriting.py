@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator as Yields
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 
 from appliance.answer.followups import complete
 from appliance.answer.pipeline import Asker
-from appliance.answer.rewriting import Rewriter, accepted, asked_of
-from appliance.documents import EvidenceReady, Turn
+from appliance.answer.rewriting import BY_RULES, Rewriter, accepted, asked_of
+from appliance.documents import EvidenceReady, Queued, Turn
 from appliance.errors import GeneratorFailed
 from appliance.library.vectors import ExactVectors
+from appliance.models.choice import Choice
 from appliance.models.generator import Generator
-from appliance.models.protocol import Done, GeneratorEvent, Piece
+from appliance.models.protocol import Done, GeneratorEvent, Piece, Waiting
 from appliance.models.request import Request
 from tests.answer.reading_room import ReadingRoom
 
@@ -31,16 +33,30 @@ class Says:
         self._text = text
         self.prompts: list[Any] = []
 
-    def generate(self, request: Request, cancel: object) -> Iterator[GeneratorEvent]:
+    def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
         self.prompts.append(request.prompt)
+        self.client = request.client
+        yield Waiting(2)
+        if cancel.is_set():
+            yield Done(0, 0, 0, "cancelled")
+            return
         if isinstance(self._text, Exception):
             raise self._text
         yield Piece(self._text)
         yield Done(9, 9, 0, "end")
 
 
+def ended(completing: Yields[Queued, None, str]) -> str:
+    """What comes of it, once it has told all there is to tell."""
+    while True:
+        try:
+            next(completing)
+        except StopIteration as end:
+            return str(end.value)
+
+
 def rewritten(text: str | Exception, question: str = "And what does she pay?") -> str:
-    return Rewriter(lambda: Says(text))(question, HISTORY)  # type: ignore[arg-type, return-value]
+    return ended(Rewriter(lambda: Says(text))(question, HISTORY, threading.Event()))  # type: ignore[arg-type, return-value]
 
 
 def test_a_good_completion_is_taken() -> None:
@@ -77,29 +93,58 @@ def test_a_model_that_fails_leaves_the_rules() -> None:
 
 def test_without_a_model_or_a_conversation_nothing_is_asked() -> None:
     says = Says("What does Maria Okafor pay?")
-    assert Rewriter(lambda: None)("And what does she pay?", HISTORY) == complete("And what does she pay?", HISTORY)
-    assert Rewriter(lambda: says)("What does she pay?", ()) == "What does she pay?"  # type: ignore[arg-type, return-value]
+    cancel = threading.Event()
+    assert ended(BY_RULES("And what does she pay?", HISTORY, cancel)) == complete("And what does she pay?", HISTORY)
+    assert ended(Rewriter(lambda: says)("What does she pay?", (), cancel)) == "What does she pay?"  # type: ignore[arg-type, return-value]
     assert not says.prompts
 
 
 def test_the_model_is_shown_the_last_turns_without_markers() -> None:
     says = Says("What does Maria Okafor pay?")
-    Rewriter(lambda: says)("And what does she pay?", [Turn("Canary?", "Canary?", "no"), *HISTORY, *HISTORY])  # type: ignore[arg-type, return-value]
+    history = [Turn("Canary?", "Canary?", "no"), *HISTORY, *HISTORY]
+    ended(Rewriter(lambda: says)("And what does she pay?", history, threading.Event()))  # type: ignore[arg-type, return-value]
     prompt = says.prompts[0][-1].content
     assert "Canary" not in prompt
     assert "[1]" not in prompt
     assert prompt.endswith("Question: And what does she pay?")
 
 
+def test_it_waits_in_the_turns_of_whoever_asks_and_stops_with_the_question(asked_room: ReadingRoom) -> None:
+    says = Says("What does Maria Okafor pay?")
+    cancel = threading.Event()
+    completing = Rewriter(lambda: says)("And what does she pay?", HISTORY, cancel, "program")  # type: ignore[arg-type, return-value]
+    assert next(completing) == Queued(2)
+    assert says.client == "program"
+    cancel.set()
+    assert ended(completing) == complete("And what does she pay?", HISTORY)
+
+
+def test_a_question_tells_of_the_turns_before_its_rewriting(asked_room: ReadingRoom) -> None:
+    says = Says("What does Maria Okafor pay?")
+    asker = Asker(
+        asked_room.library,
+        ExactVectors(asked_room.library),
+        lambda: asked_room.embedder,
+        lambda *_, **__: says,  # type: ignore[arg-type, return-value]
+        Rewriter(lambda: says),  # type: ignore[arg-type, return-value]
+    )
+    choice = Choice(write=False, client="program")
+    events = asker.ask("And what does she pay?", asked_room.collection_id, history=HISTORY, cancel=threading.Event(), choice=choice)
+    assert next(events) == Queued(2)
+    found = next(events)
+    assert isinstance(found, EvidenceReady)
+    assert found.searched_for == "What does Maria Okafor pay?"
+    assert says.client == "program"
+
+
 def test_the_real_model_writes_one_line_and_whatever_it_is_the_search_finds_the_answer(asked_room: ReadingRoom, generator: Generator) -> None:
-    written = asked_of(generator, "And what does she pay?", HISTORY)
+    written = ended(asked_of(generator, "And what does she pay?", HISTORY, threading.Event()))
     assert "\n" not in written
     asker = Asker(
         asked_room.library, ExactVectors(asked_room.library), lambda: asked_room.embedder, lambda *_, **__: generator, Rewriter(lambda: generator)
     )
-    asked = asker.find("And what does she pay?", asked_room.collection_id, history=HISTORY)
-    assert "Maria Okafor" in asked.searched_for
-    ready = asked.ready
-    assert isinstance(ready, EvidenceReady)
+    choice = Choice(write=False)
+    events = list(asker.ask("And what does she pay?", asked_room.collection_id, history=HISTORY, cancel=threading.Event(), choice=choice))
+    ready = next(event for event in events if isinstance(event, EvidenceReady))
+    assert "Maria Okafor" in ready.searched_for
     assert "1,250" in ready.evidence[0].text
-    assert threading.active_count()

@@ -7,15 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from appliance.answer.overview import can_summarise
+from appliance.answer.overview import SIZE_UNKNOWN, TOO_SMALL, can_summarise
+from appliance.answer.pipeline import Asker
 from appliance.answer.summary import MOST_SECTIONS, asked_document, is_request, named_document, sections
-from appliance.documents import Answer, AnswerEvent, Chunk, Conversion, Delta, Finished, Heading, Page, Progress
-from appliance.errors import NoSuchDocument
+from appliance.documents import Answer, AnswerEvent, Chunk, Conversion, Delta, Document, Finished, Heading, Page, Progress, Unwritten
+from appliance.errors import BadParameter, BaseCampFailed, BundleAltered, GeneratorFailed, NoSuchDocument
 from appliance.ingest.splitter import split
 from appliance.library.store import Library
+from appliance.library.vectors import ExactVectors
 from appliance.models.catalogue import GeneratorSettings
 from appliance.models.embedder import Embedder
-from appliance.models.generator import Generator
+from appliance.models.generator import Done, Generator, GeneratorEvent, Piece
+from appliance.models.parameters import NOTHING_TOLD
+from appliance.models.request import Request
+from appliance.models.writes import There
 from tests.answer.reading_room import LEASE, WELLS, ReadingRoom
 
 SETTINGS = GeneratorSettings("m.gguf", "any", "135M", "Q4", 2048, 1, 400, 0.0, 160, "")
@@ -135,14 +140,22 @@ def test_a_collection_is_shown_document_by_document(summaries: ReadingRoom) -> N
     assert_resolving(summaries, answer)
 
 
-def test_unread_pages_are_said_to_be_left_out(summaries: ReadingRoom) -> None:
+UNREAD = "1 page could not be read and is not in this summary."
+
+
+def scanned(summaries: ReadingRoom) -> Document:
+    """A document with a page that could not be read."""
     conversion = Conversion("pdf", (Page(1, WELLS[0]), Page(2, "", reason="no text: probably a scan")))
     passages = split(conversion, summaries.embedder.token_starts, summaries.embedder.max_tokens)
     vectors = summaries.embedder.embed_documents([passage.text for passage in passages])
-    summaries.library.add_document(
+    return summaries.library.add_document(
         summaries.collection_id, name="scan.pdf", sha256="0" * 64, size=1, original=None, conversion=conversion, passages=passages, vectors=vectors
     )
-    assert summaries.ask("Summarise this document").note == "1 page could not be read and is not in this summary."
+
+
+def test_unread_pages_are_said_to_be_left_out(summaries: ReadingRoom) -> None:
+    scanned(summaries)
+    assert summaries.ask("Summarise this document").note == UNREAD
 
 
 def test_a_summary_can_be_cancelled(summaries: ReadingRoom) -> None:
@@ -183,3 +196,103 @@ def test_a_large_enough_model_writes_under_each_heading(summaries: ReadingRoom, 
     assert answer.answer.index("Water\n") < answer.answer.index("People\n")
     assert "".join(event.text for event in events if isinstance(event, Delta)).strip() in answer.answer
     assert answer.completion_tokens > 0
+
+
+class Scripted:
+    """Stands in for a model that is large enough, to provoke what real ones do rarely. Each call takes the next of `says`."""
+
+    own = NOTHING_TOLD
+
+    def __init__(self, *says: str | Exception, note: str = "", parameters: str = "4B") -> None:
+        self.name = "Scripted"
+        self.note = note
+        self.settings = replace(SETTINGS, parameters=parameters, evidence_passages=4)
+        self._says = list(says)
+
+    def hold(self, client: str, cancel: threading.Event) -> There:
+        return There(self)
+
+    def count_tokens(self, prompts: Iterable[object]) -> list[int]:
+        return [50 for _ in prompts]
+
+    def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
+        said = self._says.pop(0)
+        if isinstance(said, Exception):
+            raise said
+        yield Piece(said)
+        yield Done(50, 9, 0, "end")
+
+
+def summarised(room: ReadingRoom, document: Document, *models: Scripted | Exception) -> list[AnswerEvent]:
+    """A summary by these models, one after the other as they are chosen."""
+    left = list(models)
+
+    def model(*_: object, **__: object) -> Scripted:
+        chosen = left.pop(0)
+        if isinstance(chosen, Exception):
+            raise chosen
+        return chosen
+
+    asker = Asker(room.library, ExactVectors(room.library), lambda: room.embedder, model)  # type: ignore[arg-type] # a double, as far as it is asked
+    events = list(asker.summarise(document.id, cancel=threading.Event()))
+    assert not left
+    return events
+
+
+AWAY = BaseCampFailed(address="basecamp", detail="can't be reached")
+STOOD_IN = "The base camp at basecamp can't be reached. Scripted on this machine answered instead."
+
+
+def test_a_summary_says_that_another_model_stood_in_and_which_pages_are_missing(summaries: ReadingRoom) -> None:
+    answer = finished(summarised(summaries, scanned(summaries), Scripted("Wells were counted.", note=STOOD_IN)))
+    assert answer.generated == "Wells were counted."
+    assert answer.note == f"{UNREAD} {STOOD_IN}"
+
+
+def test_a_base_camp_that_fails_before_the_first_word_is_stood_in_for(summaries: ReadingRoom) -> None:
+    events = summarised(summaries, scanned(summaries), Scripted(AWAY), Scripted("Wells were counted.", note=STOOD_IN))
+    answer = finished(events)
+    assert (answer.generated, answer.note) == ("Wells were counted.", f"{UNREAD} {STOOD_IN}")
+    assert "".join(event.text for event in events if isinstance(event, Delta)).strip() in answer.answer
+    assert answer.passages >= 1
+
+
+def test_where_only_a_small_model_can_stand_in_the_documents_speak_and_that_is_said(summaries: ReadingRoom) -> None:
+    events = summarised(summaries, scanned(summaries), Scripted(AWAY), Scripted(note=STOOD_IN, parameters="135M"))
+    answer = finished(events)
+    assert not [event for event in events if isinstance(event, Delta)]
+    assert answer.note == f"{UNREAD} {TOO_SMALL.format(name='Scripted')}"
+    assert "214 wells" in answer.answer
+
+
+def test_a_model_of_unknown_size_is_not_asked_and_that_is_said(summaries: ReadingRoom) -> None:
+    answer = finished(summarised(summaries, summaries.add("wells.pdf", *WELLS), Scripted(parameters="")))
+    assert (answer.generated, answer.note) == ("", SIZE_UNKNOWN.format(name="Scripted"))
+
+
+def test_a_base_camp_that_breaks_off_leaves_its_words(summaries: ReadingRoom) -> None:
+    text = "Water\n\n" + WELLS[0] + "\n\nPeople\n\n" + WELLS[1]
+    headings = [Heading(0, text.index(title), title, 1) for title in ("Water", "People")]
+    document = summaries.add("wells.txt", text, headings=headings, numbered=False)
+    answer = finished(summarised(summaries, document, Scripted("Wells were counted.", AWAY)))
+    assert (answer.generated, answer.note) == ("Wells were counted.", str(AWAY))
+    assert "Water\nWells were counted." in answer.answer
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        GeneratorFailed(detail="it crashed"),
+        BundleAltered(path="models/m.gguf", state="altered"),
+        BadParameter(name="context", value=16384, allowed="m was made for at most 8192 tokens"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_without_its_model_a_summary_is_made_of_the_documents_own_sentences(summaries: ReadingRoom, error: Exception) -> None:
+    document = scanned(summaries)
+    for models in (error, Scripted(error)):
+        last = summarised(summaries, document, models)[-1]
+        assert isinstance(last, Finished)
+        assert isinstance(last, Unwritten) == isinstance(error, BundleAltered)
+        assert last.answer.note == f"{UNREAD} {error}"
+        assert "214 wells" in last.answer.answer

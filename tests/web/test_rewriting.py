@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator
 from typing import Any
 
 import pytest
 
 from appliance.answer import rewriting
-from appliance.documents import Turn
+from appliance.documents import Queued
 from appliance.models.writes import Writes
 from appliance.runtime import Appliance
 from tests.shelf.conftest import STARTER
@@ -21,9 +21,9 @@ def test_the_chosen_model_is_asked_and_the_search_goes_on_with_what_code_takes(
     asked: list[str] = []
     real = rewriting.asked_of
 
-    def listening(model: Writes, question: str, history: Sequence[Turn]) -> str:
+    def listening(model: Writes, *rest: Any) -> Generator[Queued, None, str]:
         asked.append(model.name)
-        return real(model, question, history)
+        return real(model, *rest)
 
     monkeypatch.setattr(rewriting, "asked_of", listening)
 
