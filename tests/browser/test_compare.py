@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.test_journey import Watch, open_collection
 from tests.browser.test_shelf import SECOND, STARTER, at
@@ -38,7 +38,7 @@ def test_two_models_answer_beside_each_other_from_the_same_passages(watch: Watch
     expect(page.locator("#compare .evidence .cards")).to_have_count(1)
     expect(page.locator("#compare .quotes .quote").first).to_contain_text("14 March 2011")
     for column in page.locator(".column").all():
-        for words in ("First word after", "tokens a second", "Found in the documents", "Wh, "):
+        for words in ("Was given", "First word after", "tokens a second", "Found in the documents", "Wh, "):
             expect(column.locator(".facts")).to_contain_text(words)
     first, second = places(page)
     assert first["y"] == second["y"], "beside each other where there is room"
@@ -80,7 +80,22 @@ def test_one_model_in_three_settings_can_be_compared(watch: Watch, workshop: str
         page.get_by_label(f"Model {number}", exact=True).select_option(label=STARTER)
         page.get_by_label(f"Settings of model {number}").select_option(preset)
     page.check("#compare-together")
+
+    def blanked(route: Route) -> None:
+        """The real stream, in its end the third one's first word and energy left out, as of passages that were in memory already."""
+        stream, name, end = route.fetch(timeout=90_000).text().rpartition("event: compared\ndata: ")
+        compared = json.loads(end)
+        compared["comparison"]["results"][2]["figures"].update(first_token_ms=None, joules=None)
+        route.fulfill(status=200, content_type="text/event-stream", body=f"{stream}{name}{json.dumps(compared)}\n\n")
+
+    page.route("**/compare", blanked)
     compare(page, voters=3)
+    page.unroute("**/compare")
+    expect(page.locator(".column .facts").first).to_contain_text("First word after")
+    expect(page.locator(".column .facts").first).to_contain_text("Energy")
+    expect(page.locator(".column .facts").nth(2)).to_contain_text("tokens a second")
+    for left_out in ("First word after", "Energy"):
+        expect(page.locator(".column .facts").nth(2)).not_to_contain_text(left_out)
     assert page.locator(".column > .quiet").all_inner_texts() == ["exact", "free", "balanced"]
     expect(page.locator(".compared [role=status]").first).to_contain_text("one after the other")
     page.get_by_label("Leave out model 3").click()
@@ -96,10 +111,33 @@ def test_it_can_be_stopped_and_asked_again(watch: Watch, workshop: str) -> None:
     page.press("#compare-question", "Tab")
     page.click("text=Ask them all")
     expect(page.locator(".column").first).to_be_visible()
+    page.click("text=Back to the conversation")
+    expect(page.locator("#question")).to_be_focused()  # it goes on meanwhile
+    page.click("#open-compare")
     page.click("#compare >> text=Stop")
     expect(page.locator("text=Ask them all")).to_be_visible(timeout=15_000)
     expect(page.locator(".column").last).to_contain_text("topped")  # the first may have been done
     compare(page)
+
+
+def test_an_answer_that_ends_meanwhile_does_not_close_it_and_a_click_on_a_conversation_does(watch: Watch, workshop: str) -> None:
+    page = at(watch(), workshop)
+    open_collection(page, "field")
+    kept = page.locator("#conversations .entry").count()
+    held: list[Route] = []
+    page.route("**/ask", lambda route: held.append(route))
+    page.fill("#question", "Who won the football world cup in Brazil?")
+    page.press("#question", "Enter")
+    page.click("#open-compare")
+    page.locator("#compare-question").fill("Half a ques")
+    held[0].continue_()
+    expect(page.locator("#conversations .entry")).to_have_count(kept + 1, timeout=60_000)
+    expect(page.locator("#compare-question")).to_be_focused()
+    page.keyboard.type("tion")
+    expect(page.locator("#compare-question")).to_have_value("Half a question")
+    page.locator("#conversations .entry").first.click()
+    expect(page.locator("#compare")).to_be_hidden()
+    expect(page.locator(".turn .refusal")).to_be_visible()
 
 
 def test_columns_stack_where_it_is_narrow(watch: Watch, workshop: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.test_journey import Watch, ask, open_collection
 from tests.browser.test_shelf import SECOND, at
@@ -61,8 +61,9 @@ def test_what_is_set_before_the_first_question_goes_with_the_conversation(watch:
     expect(row.locator(".changed")).to_be_hidden()
     assert told(page, f"conversations/{conversation}") == {"evidence": 2}
     page.click("dialog .dialog-foot >> text=Reset")
-    expect(page.locator("dialog .dialog-foot")).to_contain_text("Nothing is changed here.")
+    expect(page.locator("dialog .dialog-foot")).to_contain_text("1 changed here")
     assert told(page, f"conversations/{conversation}") == {}
+    expect(page.locator("#parameters-model option:checked")).to_have_text(SECOND)  # the model has an empty choice of its own
 
 
 def test_a_collection_has_its_own_and_new_conversations_begin_with_them(watch: Watch, workshop: str) -> None:
@@ -82,6 +83,40 @@ def test_a_collection_has_its_own_and_new_conversations_begin_with_them(watch: W
     page.click("dialog .dialog-foot >> text=Reset")
     expect(page.locator("#parameter-temperature")).to_have_value("0")
     assert told(page, f"collections/{collection}") == {}
+
+
+def test_two_changes_in_quick_succession_are_both_kept(watch: Watch, workshop: str) -> None:
+    """The first one is held on its way, as by a slow stick."""
+    page = at(watch(), workshop)
+    open_collection(page, "field")
+    show(page)
+    page.check("#scope-collection")
+    held: list[Route] = []
+    page.route(
+        "**/api/collections/*/parameters", lambda route: held.append(route) if route.request.method == "PUT" and not held else route.continue_()
+    )
+    for name, value in (("temperature", "0.3"), ("top_p", "0.5")):
+        page.fill(f"#parameter-{name}", value)
+        page.press(f"#parameter-{name}", "Enter")
+    page.fill("#parameter-min_p", "0.2")  # and a third is still being typed
+    held[0].continue_()
+    expect(page.locator("dialog .dialog-foot")).to_contain_text("2 changed here")
+    expect(page.locator("#parameter-min_p")).to_have_value("0.2")
+    collection = f"collections/{identity(page, 'collections', 'field')}"
+    assert told(page, collection) == {"temperature": 0.3, "top_p": 0.5}
+    page.click("dialog .dialog-foot >> text=Reset")
+    expect(page.locator("dialog .dialog-foot")).to_contain_text("Nothing is changed here.")
+    assert told(page, collection) == {}
+
+
+def test_what_is_chosen_holds_for_an_overview_too(watch: Watch, workshop: str) -> None:
+    page = at(watch(), workshop)
+    open_collection(page, "field")
+    page.select_option("#answer-with", label=SECOND)
+    with page.expect_request("**/overview") as asked:
+        page.click("#overview")
+    assert asked.value.post_data_json["model"] == page.locator("#answer-with").input_value()
+    expect(page.locator(".turn .foot-row")).to_be_visible(timeout=60_000)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.browser.test_journey import Watch, ask, open_collection
 
 pytestmark = pytest.mark.browser
 STARTER, SECOND = "SmolLM2 135M Instruct", "SmolLM2 135M Second"
+REFUSAL = "The library can't be written to."
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,9 @@ def test_a_model_comes_is_measured_used_and_goes(watch: Watch, bare: str, second
     watched = watch()
     page = at(watched, bare)
     expect(page.locator("#answerer")).to_be_hidden()  # with one model there is nothing to choose
+    page.click("#open-compare")
+    offered = page.get_by_label("Model 1", exact=True).locator("option")
+    expect(offered).to_have_count(1)
     page.click("#model")
     expect(page.locator("dialog .model")).to_have_count(1)
     first = card(page, STARTER)
@@ -51,6 +55,7 @@ def test_a_model_comes_is_measured_used_and_goes(watch: Watch, bare: str, second
 
     page.set_input_files("dialog input[type=file]", second_gguf)
     expect(page.locator(".told-here")).to_contain_text("is on the shelf", timeout=60_000)
+    expect(offered).to_have_count(2)  # the comparison behind knows it, too
     second = card(page, SECOND)
     expect(second).to_contain_text("Q4_0")
     expect(first.locator(".code")).to_be_visible()  # what was open stays open while the shelf changes
@@ -68,6 +73,7 @@ def test_a_model_comes_is_measured_used_and_goes(watch: Watch, bare: str, second
     page.click("dialog >> text=Remove it")
     expect(page.locator("dialog .model")).to_have_count(1)
     expect(first.locator(".tag.good")).to_contain_text("Answering")
+    expect(offered).to_have_count(1)
     page.keyboard.press("Escape")
     expect(page.locator("#model")).to_be_focused()
 
@@ -95,6 +101,33 @@ def test_what_is_no_model_gets_one_sentence(watch: Watch, bare: str, second_gguf
     expect(page.locator("#drop")).to_be_hidden()
 
 
+def test_what_becomes_of_a_model_is_told_where_its_dialog_was_closed_meanwhile(watch: Watch, bare: str, second_gguf: Path) -> None:
+    watched = watch()
+    page = at(watched, bare)
+    held: list[Route] = []
+    page.route("**/api/models", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
+    page.click("#open-models")
+    expect(page.locator("dialog .model")).to_have_count(1)
+    watched.drop({"cut.gguf": second_gguf.read_bytes()[:200_000]}, on="dialog")
+    expect(page.locator(".told-here")).to_contain_text("cut.gguf")
+    page.keyboard.press("Escape")
+    page.click("#open-models")
+    expect(page.locator(".told-here progress")).to_be_visible()  # it goes on, and can be stopped
+    watched.drop({"other.gguf": b"2"}, on="dialog")
+    expect(page.locator("dialog").last).to_contain_text("A model is being added.")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    (upload,) = held
+    upload.continue_()
+    expect(page.locator("dialog")).to_contain_text("cut.gguf can't be added")
+    watched.refused(422)
+    page.keyboard.press("Escape")
+    page.click("#open-models")
+    expect(page.locator(".told-here")).to_be_empty()
+    expect(page.get_by_role("button", name="Choose a .gguf file")).to_be_enabled()
+
+
 def test_a_model_is_added_by_its_path(watch: Watch, bare: str, second_gguf: Path, tmp_path: Path) -> None:
     (tmp_path / "Modelfile").write_text(f"FROM {second_gguf}\nPARAMETER temperature 0.7\nSYSTEM Answer like a librarian.\n", encoding="utf-8")
     page = at(watch(), bare)
@@ -103,13 +136,28 @@ def test_a_model_is_added_by_its_path(watch: Watch, bare: str, second_gguf: Path
     page.press("#model-path", "Enter")
     expect(page.locator(".told-here .strong")).to_contain_text("is on the shelf", timeout=60_000)
     added = page.locator("dialog .model").last
+    added.locator("[data-act=use]").click()
+    expect(added.locator(".tag.good")).to_contain_text("Answering")
+    page.keyboard.press("Escape")
+    # The panel of parameters shows what holds for the model that answers now, whatever it showed before.
+    for temperature, system in (("0.7", "Answer like a librarian."), ("0", "")):
+        page.click("#open-parameters")
+        expect(page.locator("#parameter-temperature")).to_have_value(temperature)
+        expect(page.locator("#parameter-system")).to_have_value(system)
+        page.keyboard.press("Escape")
+        page.click("#open-models")
+        if system:
+            card(page, STARTER).locator("[data-act=use]").click()
+            expect(card(page, STARTER).locator(".tag.good")).to_contain_text("Answering")
+            page.keyboard.press("Escape")
     added.locator("[data-act=remove]").click()
     page.click("dialog >> text=Remove it")
     expect(page.locator("dialog .model")).to_have_count(1)
 
 
 def test_switching_the_model_goes_on_with_the_conversation(watch: Watch, workshop: str) -> None:
-    page = at(watch(), workshop)
+    watched = watch()
+    page = at(watched, workshop)
     open_collection(page, "field")
     expect(page.locator("#answerer")).to_be_visible()
     kept = page.locator("#conversations .entry").count()  # of the tests before, on the same appliance
@@ -121,14 +169,47 @@ def test_switching_the_model_goes_on_with_the_conversation(watch: Watch, worksho
     expect(page.locator(".turn")).to_have_count(2)
     expect(page.locator(".turn .foot-row").last).to_contain_text(STARTER)
     expect(page.locator("#conversations .entry")).to_have_count(kept + 1)
-    page.select_option("#answer-with", label=SECOND)
-    page.wait_for_event("response", lambda answer: answer.url.endswith("/parameters"))
+    with page.expect_response(lambda answer: answer.url.endswith("/parameters") and answer.request.method == "PUT"):
+        page.select_option("#answer-with", label=SECOND)
     page.reload()
     page.locator("#conversations .entry").first.click()
     expect(page.locator(".turn")).to_have_count(2)
     expect(page.locator("#answer-with option:checked")).to_have_text(SECOND)  # kept with the conversation
     page.click("#new-conversation")
     expect(page.locator("#answer-with option:checked")).to_have_text(STARTER)
+
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.method == "PUT" else None)
+    # What is refused doesn't stay on the screen as if it held, and nothing is kept in the place of what nobody knows.
+    page.route("**/api/conversations/*/parameters", lambda route: route.continue_() if route.request.method == "GET" else refuse(route))
+    page.route("**/api/purposes/*", refuse)
+    page.locator("#conversations .entry").first.click()
+    expect(page.locator("#answer-with option:checked")).to_have_text(SECOND)
+    page.select_option("#answer-with", label=STARTER)
+    expect(page.locator("dialog")).to_contain_text(REFUSAL)
+    expect(page.locator("#answer-with option:checked")).to_have_text(SECOND)
+    expect(page.locator("#live")).not_to_contain_text(f"{STARTER} answers from here on")
+    page.keyboard.press("Escape")
+    page.click("#open-models")
+    page.select_option("#purpose-translating", label=SECOND)
+    expect(page.locator("dialog").last).to_contain_text(REFUSAL)
+    expect(page.locator("#purpose-translating")).to_have_value("")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.unroute("**/api/conversations/*/parameters")
+    page.route("**/api/conversations/*/parameters", refuse)
+    asked.clear()
+    page.reload()
+    page.locator("#conversations .entry").first.click()
+    page.select_option("#answer-with", label=STARTER)
+    expect(page.locator("dialog")).to_contain_text("nothing was changed")
+    assert not [one for one in asked if one.endswith("/parameters")], "no PUT from what could not be read"
+    watched.refused(409)
+
+
+def refuse(route: Route) -> None:
+    """What a library that is read only does."""
+    route.fulfill(status=409, content_type="application/json", body=json.dumps({"error": {"code": "library_read_only", "message": REFUSAL}}))
 
 
 def test_what_wont_fit_and_what_failed_say_so_before_they_are_used(watch: Watch, workshop: str) -> None:
