@@ -179,9 +179,11 @@ def _arguments(call: Call) -> Any:
         return call.arguments
 
 
-def _to_json(value: Any, indent: int | None = None) -> str:
-    """As Hugging Face's templates expect it: no HTML escapes, unlike jinja's own filter."""
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _to_json(
+    value: Any, ensure_ascii: bool = False, indent: int | None = None, separators: tuple[str, str] | None = None, sort_keys: bool = False
+) -> str:
+    """As Hugging Face's templates expect it: no HTML escapes, unlike jinja's own filter, and what transformers' own takes."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
 def _raise(message: str) -> NoReturn:

@@ -25,10 +25,10 @@ def test_only_the_template_itself_is_trusted() -> None:
 def test_begin_and_end_tokens_date_and_thinking_reach_the_template() -> None:
     source = (
         "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}{{ strftime_now('%%') }}{{ 'no' if not enable_thinking }}"
-        + "{{ {'a': 'é<'} | tojson }}"
+        + "{{ {'b': 1, 'a': 'é<'} | tojson(ensure_ascii=False, separators=(',', ':'), sort_keys=True) }}"
     )
     parts = ChatTemplate(source, bos="<s>", eos="</s>").parts(CHAT[:1])
-    assert parts == (Part("<s>", True), Part("Be brief.", False), Part('</s>%no{"a": "é<"}', True))
+    assert parts == (Part("<s>", True), Part("Be brief.", False), Part('</s>%no{"a":"é<","b":1}', True))
 
 
 @pytest.mark.parametrize(
