@@ -238,17 +238,22 @@ def test_bad_input_gets_one_sentence_and_its_exit_code(cli: Cli, arguments: tupl
     assert done.stdout == ""
 
 
-def test_a_missing_or_altered_bundle_is_exit_code_3(cli: Cli, tmp_path: Path, bundle_root: Path) -> None:
-    missing = cli("ask", "What?", "--collection", "field", "--bundle", str(tmp_path), code=3)
-    assert "no bundle" in missing.stderr
-    altered = tmp_path / "altered"
-    for path in bundle_root.rglob("*"):
-        target = altered / path.relative_to(bundle_root)
+def linked(bundle: Path, root: Path) -> Path:
+    """The same bundle at another place, a file of which can be replaced."""
+    for path in bundle.rglob("*"):
+        target = root / path.relative_to(bundle)
         if path.is_dir():
             target.mkdir(parents=True, exist_ok=True)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(path, target)
+    return root
+
+
+def test_a_missing_or_altered_bundle_is_exit_code_3(cli: Cli, tmp_path: Path, bundle_root: Path) -> None:
+    missing = cli("ask", "What?", "--collection", "field", "--bundle", str(tmp_path), code=3)
+    assert "no bundle" in missing.stderr
+    altered = linked(bundle_root, tmp_path / "altered")
     tokenizer = next(altered.rglob("tokenizer.json"))
     content = tokenizer.read_bytes()
     tokenizer.unlink()
@@ -256,6 +261,16 @@ def test_a_missing_or_altered_bundle_is_exit_code_3(cli: Cli, tmp_path: Path, bu
     refused = cli("search", "clinic", "--collection", "field", "--bundle", str(altered), code=3)
     assert "tokenizer.json in the bundle is altered" in refused.stderr
     assert cli.lines("collections", "list"), "the library can still be looked at"
+
+
+def test_without_its_model_the_quotes_are_printed_and_the_exit_code_is_3(cli: Cli, tmp_path: Path, bundle_root: Path) -> None:
+    altered = linked(bundle_root, tmp_path / "altered")
+    for model in altered.rglob("*.gguf"):
+        model.unlink()
+        model.write_bytes(b"GGUF")
+    done = cli("ask", "Who opened the Goma clinic?", "--collection", "field", "--bundle", str(altered), code=3)
+    assert done.stdout.startswith("“")
+    assert ".gguf in the bundle is altered" in done.stderr
 
 
 def test_debug_shows_the_traceback_and_nothing_else_does(cli: Cli) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from appliance.commands.choosing import told
 from appliance.config import Settings
-from appliance.documents import Answer, Citation, Delta, EvidenceReady, Finished, Progress, Queued, QuotesReady, SentenceChecked
+from appliance.documents import Answer, Citation, Delta, EvidenceReady, Finished, Progress, Queued, QuotesReady, SentenceChecked, Unwritten
 from appliance.errors import BadRequest, NoSuchDocument, NoSuchPath
 from appliance.models.choice import Choice
 from appliance.offline.seal import Seal
@@ -148,6 +148,8 @@ def _answer(appliance: Appliance, choice: Choice, question: str, collection_id: 
     events = appliance.asker.ask(question, collection_id, documents=documents, cancel=cancel, choice=choice)
     for event in events:
         match event:
+            case Unwritten(error=error):
+                raise error  # the quotes are printed, and whoever called is told by the exit code
             case Finished(answer=answer):
                 if not quiet:
                     print(answer.answer if answer.refused else "")
