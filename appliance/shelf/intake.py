@@ -120,7 +120,8 @@ def _from_store(root: Path, tag: str) -> _Meant:
     wishes = replace(_wishes(as_modelfile(model), weights, model.tag), sha256=model.weights.sha256, title=model.tag, file_name=model.tag)
     if any(layer.kind == "projector" for layer in model.layers):
         wishes = _noting(wishes, WITHOUT_PICTURES)
-    return weights, name_of(model.tag.removesuffix(":latest").replace("/", "-")), wishes
+    *before, called = model.tag.removesuffix(":latest").split("/")
+    return weights, name_of("-".join([*before, called]) if len(before) < 2 else called), wishes
 
 
 def _noting(wishes: Wishes, note: str) -> Wishes:

@@ -26,8 +26,9 @@ _MOST_MODELS = 5000
 _MOST_LAYERS = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+OWN = ".ollama.ai"
+"""How the host of Ollama's own registry ends. Ollama leaves it out of names, and with it this namespace."""
 _USUAL = "library"
-"""The namespace that Ollama leaves out of names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class StoredModel:
     """A model of the store. Nothing of it was read but its manifest."""
 
     tag: str
-    """As Ollama's users call it: "llama3.2:1b"."""
+    """As Ollama lists it: "llama3.2:1b"; what came from another host has that before it."""
     layers: tuple[Layer, ...]
     root: Path
 
@@ -87,10 +88,8 @@ def stored_models(root: Path) -> tuple[StoredModel, ...]:
     """Those whose manifest is as it should be, by name. Raises NotAModel where the store can't be read."""
     found = []
     for path in _manifests(root / "manifests", 4):
-        _, namespace, model, tag = path.relative_to(root / "manifests").parts
-        short = f"{model}:{tag}" if namespace == _USUAL else f"{namespace}/{model}:{tag}"
         try:
-            found.append(StoredModel(short, _layers(path), root))
+            found.append(StoredModel(_listed(*path.relative_to(root / "manifests").parts), _layers(path), root))
         except (ValueError, OSError):
             continue
         if len(found) > _MOST_MODELS:
@@ -99,16 +98,19 @@ def stored_models(root: Path) -> tuple[StoredModel, ...]:
 
 
 def find_stored(root: Path, tag: str) -> StoredModel:
-    """The one with that name ("llama3.2:1b"; ":latest" may be left out), or the only one where no name is given. Raises BadRequest, NotAModel."""
+    """The one with that name ("llama3.2:1b"; ":latest" may be left out, and what stands before a "/", where no other ends so), or the only one
+    where no name is given. Capitals don't count, as in Ollama. Raises BadRequest, NotAModel."""
     models = stored_models(root)
     if not models:
         raise NotAModel(name=root.name or str(root), detail="it is an Ollama store without a model whose manifest can be read")
-    wanted = tag if ":" in tag else f"{tag}:latest"
-    fitting = [model for model in models if model.tag == wanted] if tag else list(models)
+    wanted = (tag if ":" in tag else f"{tag}:latest").lower()
+    exact = [model for model in models if model.tag.lower() == wanted]
+    fitting = exact or [model for model in models if not tag or model.tag.lower().endswith(f"/{wanted}")]
     if len(fitting) == 1:
         return fitting[0]
-    there = ", ".join(model.tag for model in models[:20]) + (" …" if len(models) > 20 else "")
-    raise BadRequest(detail=f"This Ollama store has {'no model ' + repr(tag[:80]) if tag else 'several models'}: name one of {there}.")
+    there = ", ".join(model.tag for model in (fitting or models)[:20]) + (" …" if len(fitting or models) > 20 else "")
+    what = f"no model {tag[:80]!r}" if not fitting else f"several models that end in {tag[:80]!r}" if tag else "several models"
+    raise BadRequest(detail=f"This Ollama store has {what}: name one of {there}.")
 
 
 def as_modelfile(model: StoredModel) -> Modelfile:
@@ -119,6 +121,12 @@ def as_modelfile(model: StoredModel) -> Modelfile:
     adapter = "an adapter" if any(layer.kind == "adapter" for layer in model.layers) else ""
     template, system = (_last(model, kind) for kind in ("template", "system"))
     return Modelfile((str(model.blob(model.weights)),), parameters, template, system.strip(), messages, licences, adapter)
+
+
+def _listed(host: str, namespace: str, model: str, tag: str) -> str:
+    if not host.lower().endswith(OWN):
+        return f"{host}/{namespace}/{model}:{tag}"
+    return f"{model}:{tag}" if namespace.lower() == _USUAL else f"{namespace}/{model}:{tag}"
 
 
 def _manifests(folder: Path, depth: int) -> Iterator[Path]:

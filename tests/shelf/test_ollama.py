@@ -14,12 +14,12 @@ from appliance.models.parameters import Parameters
 from appliance.models.protocol import Message
 from appliance.shelf.adding import LICENCE
 from appliance.shelf.intake import bring
-from appliance.shelf.ollama import find_stored, store_of, stored_models
+from appliance.shelf.ollama import OWN, find_stored, store_of, stored_models
 from appliance.shelf.shelf import ModelShelf
 from tests.tiny_model import tiny_model
 
 KIND = "application/vnd.ollama.image."
-REGISTRY = "registry.example"
+REGISTRY = f"registry{OWN}"
 
 
 class Store:
@@ -36,14 +36,14 @@ class Store:
         (self.root / "blobs" / f"sha256-{digest}").write_bytes(content)
         return {"mediaType": KIND + kind, "digest": f"sha256:{digest}", "size": len(content)}
 
-    def manifest(self, layers: list[dict[str, Any]], name: str = "library/tiny/1b") -> Path:
-        path = self.root / "manifests" / REGISTRY / name
+    def manifest(self, layers: list[dict[str, Any]], name: str = "library/tiny/1b", host: str = REGISTRY) -> Path:
+        path = self.root / "manifests" / host / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"schemaVersion": 2, "layers": layers}))
         return path
 
-    def model(self, name: str = "library/tiny/1b", **texts: str) -> Path:
-        return self.manifest([self.layer("model", self.weights), *(self.layer(kind, text.encode()) for kind, text in texts.items())], name)
+    def model(self, name: str = "library/tiny/1b", host: str = REGISTRY, **texts: str) -> Path:
+        return self.manifest([self.layer("model", self.weights), *(self.layer(kind, text.encode()) for kind, text in texts.items())], name, host)
 
     def blob(self, layer: dict[str, Any]) -> Path:
         return self.root / "blobs" / str(layer["digest"]).replace(":", "-")
@@ -107,6 +107,23 @@ def test_the_only_one_needs_no_name_and_of_several_one_must_be_named(store: Stor
         bring(store.root, shelf)
     with pytest.raises(BadRequest, match="no model 'nobody'"):
         bring(store.root, shelf, tag="nobody")
+
+
+def test_what_came_from_another_host_has_that_in_its_name(store: Store, shelf: ModelShelf) -> None:
+    store.model("bartowski/Tiny-GGUF/Q4_K_M", host="models.example")
+    store.model("bartowski/Tiny-GGUF/Q8_0", host="models.example")
+    store.model("bartowski/Tiny-GGUF/Q8_0")
+    assert [model.tag for model in stored_models(store.root)] == [
+        "bartowski/Tiny-GGUF:Q8_0",
+        "models.example/bartowski/Tiny-GGUF:Q4_K_M",
+        "models.example/bartowski/Tiny-GGUF:Q8_0",
+    ]
+    for name in ("models.example/bartowski/Tiny-GGUF:Q4_K_M", "Models.Example/bartowski/tiny-gguf:q4_k_m", "tiny-gguf:q4_k_m"):
+        assert find_stored(store.root, name).tag == "models.example/bartowski/Tiny-GGUF:Q4_K_M"
+    assert find_stored(store.root, "bartowski/tiny-gguf:Q8_0").tag == "bartowski/Tiny-GGUF:Q8_0", "a whole name holds before the end of another"
+    with pytest.raises(BadRequest, match=r"several models that end in 'tiny-gguf:q8_0': name one of bartowski/Tiny-GGUF:Q8_0, models\.example/"):
+        find_stored(store.root, "tiny-gguf:q8_0")
+    assert bring(store.root, shelf, tag="tiny-gguf:q4_k_m").model.name == "tiny-gguf-q4_k_m"
 
 
 def test_blobs_with_the_older_name_are_found(store: Store, shelf: ModelShelf) -> None:
