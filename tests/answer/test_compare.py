@@ -183,10 +183,16 @@ def test_a_model_that_dies_while_it_answers_costs_its_own_answer(contest: Begin,
 
 
 @pytest.mark.parametrize("together", [False, True])
-def test_stopping_ends_all_with_what_was_written(contest: Begin, asked_room: ReadingRoom, together: bool) -> None:
+def test_stopping_ends_all_with_what_was_written(contest: Begin, asked_room: ReadingRoom, loaded: Loaded, together: bool) -> None:
+    def talkative(name: str = "", **options: Any) -> Writes:
+        """Asked as a larger model is: it isn't stopped after its first sentence."""
+        handle = loaded.generator(name, **options)
+        handle.settings = replace(handle.settings, evidence_passages=3)
+        return handle
+
     cancel = threading.Event()
     events: list[CompareEvent] = []
-    begun = contest(plain(STARTER, max_tokens=60, evidence=3), plain("second", max_tokens=60, evidence=3), together=together)
+    begun = contest(plain(STARTER, max_tokens=60), plain("second", max_tokens=60), models=talkative, together=together)
     for event in begun.run(QUESTION, (asked_room.collection_id, "room"), cancel=cancel):
         events.append(event)
         if isinstance(event, Said) and isinstance(event.event, Delta):
