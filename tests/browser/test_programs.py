@@ -16,6 +16,15 @@ from tests.browser.test_journey import Watch
 from tests.browser.test_shelf import at
 
 pytestmark = pytest.mark.browser
+DROP = """() => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File(["1"], "one.txt"));
+  document.body.dispatchEvent(new DragEvent("dragenter", { dataTransfer, bubbles: true }));
+  const drop = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+  const hidden = document.querySelector("#drop").hidden;
+  document.body.dispatchEvent(drop);
+  return [hidden, drop.defaultPrevented];
+}"""
 
 
 def models(address: str, key: str) -> int:
@@ -34,7 +43,7 @@ def test_a_key_is_shown_once_works_and_is_taken_away(watch: Watch, workshop: str
     page = at(watched, workshop)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=workshop)
     page.click("#open-keys")
-    expect(page.locator("dialog")).to_contain_text("Programs need a key")
+    expect(page.locator("dialog")).to_contain_text("Programs need a key: make one below.")
     expect(page.locator("dialog .snippet code").first).to_have_text(workshop)
     expect(page.locator("#open-programs")).to_be_hidden()
     page.fill("#key-name", "notebook")
@@ -93,6 +102,7 @@ def test_a_shared_library_shows_its_address_and_who_is_there(watch: Watch, brows
         expect(page.locator("dialog .qr path")).to_have_count(1)
         shared = page.locator("dialog .shared code").first.inner_text()
         expect(page.locator("dialog")).to_contain_text("Nobody is connected.")
+        page.keyboard.press("Escape")
 
         guest = browser.new_context().new_page()
         guest.goto(shared)
@@ -101,9 +111,24 @@ def test_a_shared_library_shows_its_address_and_who_is_there(watch: Watch, brows
         guest.wait_for_selector(".beginning")
         for part in ("#add-files", "#new-collection", "#open-keys", "#workshop-title"):
             expect(guest.locator(part)).to_be_hidden()
+        # He is told what is so for him, and is offered nothing that he can't do.
+        expect(guest.locator(".beginning")).to_contain_text("unencrypted")
+        expect(guest.locator(".beginning")).not_to_contain_text("go nowhere")
+        guest.click("#help")
+        expect(guest.locator("dialog .keys")).to_contain_text("new conversation")
+        expect(guest.locator("dialog .keys")).not_to_contain_text("add files")
+        guest.keyboard.press("Escape")
+        guest.evaluate("document.activeElement.blur()")
+        for key in "mpc":
+            guest.keyboard.press(key)
+        expect(guest.locator("dialog")).to_have_count(0)
+        assert guest.evaluate(DROP) == [True, True], "what he drops is neither taken nor opened in place of the page"
+        guest.set_viewport_size({"width": 360, "height": 640})
+        expect(guest.locator(".fineprint")).to_be_visible()
         guest.click("#model")
         expect(guest.locator("dialog")).to_contain_text("SmolLM2 135M Instruct")
+        expect(page.locator("#guests")).to_contain_text("Shared with 1")  # without anybody looking into the panel
+        page.click("#guests")
         expect(page.locator("dialog")).to_contain_text(shared.split("//")[1].split(":")[0])
-        expect(page.locator("#guests")).to_contain_text("Shared with 1")
         guest.context.close()
         page.close()  # before the server goes, of which the page would complain
