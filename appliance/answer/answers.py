@@ -17,6 +17,7 @@ REFUSAL = "Nothing in {where} answers this question. The nearest passages are sh
 EMPTY = "There is nothing to search in {where} yet. Add documents, then ask again."
 COLLECTION, CHOSEN = "this collection", "the chosen documents"
 CUT = "The answer was cut at the longest that this model may write."
+THOUGHT = "It thinks aloud first, which is not shown, and had come to no answer by then: give it a longer answer, or take another model."
 
 
 class Enough(threading.Event):
@@ -87,6 +88,8 @@ class Draft:
         self.stopped = self.stopped or (done.reason == "cancelled" and not enough.said)
         if done.reason == "length" and not enough.said:
             self.say(CUT)
+            if done.thought_tokens and not self.begun:
+                self.say(THOUGHT)
 
     def seconds_left(self, done: int, total: int) -> float | None:
         """Of reading the prompt, by the speed since the first report; None at the first."""

@@ -26,6 +26,7 @@ from appliance.models.protocol import Reason, encode, unpack
 from appliance.models.sampler import GrammarRefused, grammar_of
 from appliance.models.stops import StopFilter
 from appliance.models.template import ChatTemplate, Part, TemplateFailed
+from appliance.models.thoughts import ThoughtFilter, opened
 
 _LONGEST_SECONDS = 10.0
 """A template or a schema takes milliseconds; a loop that never ends takes for ever."""
@@ -86,20 +87,19 @@ class Child:
 
     def _count(self, request: dict[str, Any]) -> None:
         try:
-            counts = [len(self._tokens(prompt)) for prompt in request["prompts"]]
+            counts = [len(self._engine.tokens(self._parts(prompt))) for prompt in request["prompts"]]
         except Exception as error:  # this thread listens for everybody: it must go on
             self._send(request["id"], "failed", detail=_told(error))
         else:
             self._send(request["id"], "counts", counts=counts)
 
-    def _tokens(self, packed: Any, tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
+    def _parts(self, packed: Any, tools: Sequence[Mapping[str, Any]] = ()) -> Sequence[Part]:
         prompt = unpack(packed)
         if isinstance(prompt, str):
-            return self._engine.tokens([Part(prompt, True)])
+            return [Part(prompt, True)]
         # A template is code from outside, and what it does with other messages than those it was tried with is not known.
         with self._watched("its chat template"):
-            parts = self._template.parts(prompt, tools)
-        return self._engine.tokens(parts)
+            return self._template.parts(prompt, tools)
 
     @contextmanager
     def _watched(self, what: str) -> Iterator[None]:
@@ -121,7 +121,8 @@ class Child:
         number = request["id"]
         self._current = number
         try:
-            prompt = self._tokens(request["prompt"], request["tools"])
+            parts = self._parts(request["prompt"], request["tools"])
+            prompt = self._engine.tokens(parts)
             if len(prompt) >= self._engine.context:
                 self._send(number, "too_long", tokens=len(prompt), limit=self._engine.context - 1)
                 return
@@ -130,13 +131,18 @@ class Child:
             started, used = time.perf_counter(), time.process_time()
             reused = self._read(number, prompt)
             read = time.perf_counter()
-            written, reason = (0, "cancelled") if reused is None else self._write(number, request, len(prompt), grammar)
+            # JSON has no room for thoughts, and who lays out the prompt himself reads the whole of what comes.
+            talk = not grammar and not isinstance(request["prompt"], str)
+            thoughts = ThoughtFilter(opened(parts[-1].text)) if talk else None
+            end = (0, 0, "cancelled") if reused is None else self._write(number, request, len(prompt), grammar, thoughts)
+            written, thought, reason = end
             self._send(
                 number,
                 "done",
                 prompt_tokens=len(prompt),
                 completion_tokens=written,
                 reused_tokens=reused or 0,
+                thought_tokens=thought,
                 reason=reason,
                 reading_ms=round(1000 * (read - started), 1),
                 writing_ms=round(1000 * (time.perf_counter() - read), 1),
@@ -163,28 +169,32 @@ class Child:
         except Stopped:
             return None
 
-    def _write(self, number: int, request: dict[str, Any], read: int, grammar: str) -> tuple[int, Reason]:
-        """Tokens written, and why it ended."""
+    def _write(self, number: int, request: dict[str, Any], read: int, grammar: str, thoughts: ThoughtFilter | None) -> tuple[int, int, Reason]:
+        """Tokens written, those of them that were thoughts, and why it ended."""
         room = min(request["max_tokens"], self._engine.context - read)
         if room <= 0:
-            return 0, "length"
+            return 0, 0, "length"
         with self._watched("the JSON schema"):
             sampler = self._engine.sampler(Sampling(**request["sampling"]), grammar)
         text = codecs.getincrementaldecoder("utf-8")("replace")
         stops = StopFilter(request["stop"])
-        written = 0
+        written = thought = 0
         reason: Reason = "end"
         for piece in self._engine.write(sampler):
             written += 1
-            self._show(number, stops.add(text.decode(piece)))
+            said = text.decode(piece)
+            if thoughts:
+                before, said = thoughts.thinking, thoughts.add(said)
+                thought += before or thoughts.thinking
+            self._show(number, stops.add(said))
             if stops.found:
-                return written, "end"
+                return written, thought, "end"
             if number in self._cancelled or written == room:
                 reason = "cancelled" if number in self._cancelled else "length"
                 break
         # Bytes that are still in the decoder are half a character, cut off: better not shown at all.
-        self._show(number, stops.rest())
-        return written, reason
+        self._show(number, stops.add(thoughts.rest() if thoughts else "") + stops.rest())
+        return written, thought, reason
 
     def _show(self, number: int, text: str) -> None:
         if text:

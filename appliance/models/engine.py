@@ -20,6 +20,7 @@ from appliance.models.parameters import Sampling
 from appliance.models.prefixes import Prefixes, common_prefix
 from appliance.models.sampler import Sampler
 from appliance.models.template import Part
+from appliance.models.thoughts import CONTROL
 
 CHUNK = 64
 """Tokens of prompt that are read at once: 285 tokens/s on 2 idle cores, where 32 gave 240 and 512 gave 294 (docs/decisions/0004).
@@ -80,6 +81,7 @@ class Engine:
         self.context = int(llama.llama_n_ctx(self._context))
         self._vocabulary: Any = llama.llama_model_get_vocab(self._model)
         self._memory: Any = llama.llama_get_memory(self._context)
+        self._marks = {token for mark in CONTROL if self._piece(token := self.tokens([Part(mark, True)])[-1], special=True) == mark.encode()}
         self._read: list[int] = []
         """Tokens in the cache that were read in whole chunks, and so can be used again with the very same result."""
         self._prefixes = Prefixes(_SNAPSHOT_BYTES)
@@ -172,7 +174,7 @@ class Engine:
         try:
             first = True
             while not llama.llama_vocab_is_eog(self._vocabulary, token := sampler.draw(self._context)):
-                yield self._piece(token, leading_space=not first)
+                yield self._piece(token, special=token in self._marks, leading_space=not first)
                 first = False
                 self._decode([token])
         finally:
@@ -220,7 +222,7 @@ class Engine:
             raise EngineFailed(self._reason(f"llama.cpp says {code}"))
 
     def _piece(self, token: int, *, special: bool = False, leading_space: bool = True) -> bytes:
-        """The token's bytes. Control tokens have none unless `special`, so the model can't print them."""
+        """The token's bytes. Control tokens have none unless `special`, so the model can't print them; but thoughts are known by theirs."""
         size = 64
         while True:
             buffer = ctypes.create_string_buffer(size)

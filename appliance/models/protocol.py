@@ -9,7 +9,7 @@ to the child    {"do": "generate", "id": 1, "prompt": [{"role": "user", "content
 from the child  {"is": "ready", "id": 0, "context": 2048, "load_ms": 150, "resident_bytes": 0, "variant": "haswell", "tools": false}
                 {"is": "reading", "id": 1, "done": 64, "total": 900}   {"is": "piece", "id": 1, "text": "…"}
                 {"is": "done", "id": 1, "prompt_tokens": 900, "completion_tokens": 12, "reused_tokens": 832, "reason": "end",
-                 "reading_ms": 9.1, "writing_ms": 80.0, "processor_ms": 150.0}
+                 "thought_tokens": 0, "reading_ms": 9.1, "writing_ms": 80.0, "processor_ms": 150.0}
                 {"is": "counts", "id": 2, "counts": [900]}
                 {"is": "too_long", "id": 1, "tokens": 3000, "limit": 2048}     {"is": "failed", "id": 1, "detail": "…"}
                 {"is": "refused", "id": 1, "detail": "…"}      the request can't be done by this model, which goes on living
@@ -91,6 +91,8 @@ class Done:
     writing_ms: float = 0.0
     processor_ms: float = 0.0
     """Of all cores together, for this request; 0 where it ran on another machine."""
+    thought_tokens: int = 0
+    """Those of the completion that the model thought aloud (`thoughts.py`), and that are no part of the text."""
     energy: Energy | None = None
     """What it took, where somebody measured it."""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from appliance.answer.answers import CUT, THOUGHT
 from appliance.answer.pipeline import Asker
 from appliance.answer.prompt import beginning
 from appliance.documents import Answer, AnswerEvent, Delta, EvidenceReady, Finished, Progress, Queued, QuotesReady, SentenceChecked, Turn, Unwritten
@@ -225,6 +226,13 @@ def test_a_model_that_repeats_itself_is_stopped(asked_room: ReadingRoom, generat
 def test_an_answer_that_was_cut_says_so(asked_room: ReadingRoom, generator: Generator) -> None:
     answer = answer_of(scripted(asked_room, generator, [Piece("Yusuf led"), Done(9, 2, 0, "length")]))
     assert "cut" in answer.note
+    assert THOUGHT not in answer.note
+
+
+def test_a_model_that_only_thought_says_so(asked_room: ReadingRoom, generator: Generator) -> None:
+    answer = answer_of(scripted(asked_room, generator, [Done(9, 160, 0, "length", thought_tokens=160)]))
+    assert answer.note == f"{CUT} {THOUGHT}"
+    assert answer.citations
 
 
 @pytest.mark.parametrize("question", ["Where is the deposit kept?", "When does the lease begin?"])
