@@ -15,6 +15,7 @@ from appliance.commands.opening import open_holdings
 from appliance.config import Settings
 from appliance.durable import storage_error, writing_durably
 from appliance.errors import BadRequest, BundleError, GeneratorFailed
+from appliance.library.store import Library
 from appliance.machine.words import gigabytes
 from appliance.manifest import Manifest
 from appliance.models.parameters import RANGES
@@ -36,7 +37,7 @@ def models(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _list(settings: Settings, given: argparse.Namespace) -> int:
-    data = shelf_as_json(_shelf(settings))
+    data = shelf_as_json(_shelf(settings), served=_served(settings))
     if given.json:
         for model in data["models"]:
             serves = [purpose for purpose, name in data["purposes"].items() if name == model["name"]]
@@ -66,7 +67,7 @@ def _show(settings: Settings, given: argparse.Namespace) -> int:
                 file.write(exported(model).encode("utf-8"))
         except OSError as error:
             raise storage_error(error, target) from error
-    data = model_as_json(shelf, model)
+    data = model_as_json(shelf, model, served=_served(settings))
     if given.json:
         print(json.dumps({**data, **({"modelfile": str(target)} if given.modelfile else {})}, ensure_ascii=False))
         return 0
@@ -138,6 +139,11 @@ def _shelf(settings: Settings) -> ModelShelf:
     except BundleError as error:
         print(f"The models of the bundle were left out: {error}", file=sys.stderr)
     return ModelShelf(settings.home, manifest)
+
+
+def _served(settings: Settings) -> bool:
+    holder = Library.holder(settings.home)
+    return bool(holder and holder.url)
 
 
 @contextmanager

@@ -15,12 +15,13 @@ from appliance.shelf.purposes import Speed
 from appliance.shelf.shelf import ModelShelf
 
 
-def shelf_as_json(shelf: ModelShelf, loaded: Loaded | None = None) -> dict[str, Any]:
-    """Every model, what each purpose is served by, and the memory there is. `loaded` where models are loaded in this process."""
+def shelf_as_json(shelf: ModelShelf, loaded: Loaded | None = None, *, served: bool = False) -> dict[str, Any]:
+    """Every model, what each purpose is served by, and the memory there is. `loaded` where models are loaded in this process; `served` where
+    another serves the page: what that has loaded isn't known here, so a model fits that this machine has the memory for."""
     memory = memory_now()
     states = loaded.states() if loaded else {}
     speeds = shelf.speeds()
-    models = [_model(shelf, model, memory, loaded, states.get(model.name, State("idle")), speeds.get(model.sha256)) for model in shelf.all()]
+    models = [_model(shelf, model, memory, loaded, states.get(model.name, State("idle")), speeds.get(model.sha256), served) for model in shelf.all()]
     return {
         "models": models,
         "unreadable": [{"name": name, "sentence": sentence} for name, sentence in shelf.unreadable().items()],
@@ -30,14 +31,16 @@ def shelf_as_json(shelf: ModelShelf, loaded: Loaded | None = None) -> dict[str, 
     }
 
 
-def model_as_json(shelf: ModelShelf, model: ShelfModel, loaded: Loaded | None = None) -> dict[str, Any]:
+def model_as_json(shelf: ModelShelf, model: ShelfModel, loaded: Loaded | None = None, *, served: bool = False) -> dict[str, Any]:
     state = loaded.states().get(model.name) if loaded else None
-    return _model(shelf, model, memory_now(), loaded, state or State("idle"), shelf.speeds().get(model.sha256))
+    return _model(shelf, model, memory_now(), loaded, state or State("idle"), shelf.speeds().get(model.sha256), served)
 
 
-def _model(shelf: ModelShelf, model: ShelfModel, memory: Memory, loaded: Loaded | None, state: State, speed: Speed | None) -> dict[str, Any]:
+def _model(
+    shelf: ModelShelf, model: ShelfModel, memory: Memory, loaded: Loaded | None, state: State, speed: Speed | None, served: bool
+) -> dict[str, Any]:
     problem = shelf.problem(model)
-    unfit = loaded.misfit(model) if loaded else misfit(model, memory, free_for_models(memory, ()))
+    unfit = loaded.misfit(model) if loaded else misfit(model, memory, None if served else free_for_models(memory, ()))
     settings = model.settings
     return {
         "name": model.name,

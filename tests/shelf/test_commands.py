@@ -10,6 +10,8 @@ import pytest
 
 from appliance.cli import main
 from appliance.library.store import Library
+from appliance.machine.facts import Memory
+from appliance.shelf import listing
 from tests.shelf.conftest import STARTER
 
 
@@ -143,6 +145,17 @@ def test_beside_a_page_that_is_served_it_is_read_and_not_changed(run: Shell, hom
             _, err = run("models", *arguments, code=1)
             assert "serving at http://127.0.0.1:8765) is writing to this library. Use that one, or stop it and try again." in err
     assert not (home / "models").exists()
+
+
+def test_beside_a_page_what_is_free_is_not_held_against_a_model_that_may_be_loaded_there(
+    run: Shell, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "memory_now", lambda: Memory(16_000_000_000, 100_000_000))
+    assert "0.1 GB are free" in run("models", "list")[0]
+    with Library.open(home, write=True, purpose="serve") as library:
+        library.announce("http://127.0.0.1:8765")
+        assert "are free" not in run("models", "list")[0]
+        assert "It fits." in run("models", "show", STARTER)[0]
 
 
 def test_without_a_bundle_the_added_ones_are_shown(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
