@@ -38,8 +38,8 @@ PROFILES = HERE / "profiles"
 CATALOGUE = HERE / "catalogue.toml"
 REQUIRED = ("embedder", "generator")
 ROLES = (*REQUIRED, "reranker", "ocr")
-"""A bundle holds one model of each of the first two at least, and can hold several generators: the first answers unless told. The others are
-carried as files, and nothing reads them yet."""
+"""A bundle holds one model of each of the first two at least, and can hold several generators: the shelf has them all, and the first answers
+unless told. A reranker and an OCR model are carried as files, and nothing reads them yet."""
 PLATFORMS = tuple(platforms.PLATFORMS)
 PROVIDERS = ("host", "pbs", "system", "none")
 FILESYSTEMS = ("fat32", "exfat")
