@@ -30,9 +30,10 @@ from appliance.models.gguf import Gguf, NotAGguf
 from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.models.protocol import Message
 from appliance.models.template import TemplateFailed
+from appliance.models.thoughts import ALWAYS, opened
 from appliance.shelf.entries import LONGEST_TEMPLATE, ModelPart, Prepared, ShelfModel, check_name, name_of, with_context
 from appliance.shelf.joining import Found, find_parts, part_name
-from appliance.shelf.rendering import SHORT_TALK, rendered
+from appliance.shelf.rendering import SHORT_TALK, Rendering, rendered
 from appliance.shelf.shelf import ModelShelf
 
 ADDING = ".adding-"
@@ -122,7 +123,7 @@ def prepare(
         raise ModelTaken(name=wanted)
     settings = settings_of(found.gguf, shown)
     wishes = _bounded(wishes, found.gguf.context)
-    can_call_tools = _template(shown, found.gguf.template)
+    talk = _template(shown, found.gguf.template)
     sweep(shelf.folder)
     folder = shelf.folder / f"{ADDING}{os.getpid()}-{secrets.token_hex(4)}"
     try:
@@ -132,13 +133,14 @@ def prepare(
             raise NotAModel(name=shown, detail="its sha256 is not the one that it should have: the copy is damaged")
         if _checked(parts[0].path, shown).gguf != found.gguf:
             raise NotAModel(name=shown, detail="it changed while it was copied")
-        model = _model(wanted, found, parts, settings, wishes, can_call_tools)
+        model = _model(wanted, found, parts, settings, wishes, talk.can_call_tools)
         _keep_licence(folder, wishes.licence_text)
         notes = _try(model, shown, threads)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return Prepared(model, folder, (*wishes.notes, *notes))
+    thinks = (ALWAYS,) if opened(talk.sample) else ()
+    return Prepared(model, folder, (*wishes.notes, *thinks, *notes))
 
 
 def sweep(folder: Path) -> None:
@@ -197,12 +199,12 @@ def _checked(path: Path, shown: str) -> Found:
     return found
 
 
-def _template(file_name: str, template: str) -> bool:
-    """Whether it takes tools. Raises NotAModel where it can't be used."""
+def _template(file_name: str, template: str) -> Rendering:
+    """What it makes of a short talk. Raises NotAModel where it can't be used."""
     if len(template) > LONGEST_TEMPLATE:
         raise NotAModel(name=file_name, detail=f"its chat template has {len(template)} characters, more than {LONGEST_TEMPLATE}")
     try:
-        return rendered(template).can_call_tools
+        return rendered(template)
     except TemplateFailed as error:
         raise NotAModel(name=file_name, detail=error) from error
 

@@ -14,6 +14,7 @@ from appliance.errors import BadRequest, DiskFull, ModelTaken, NoSuchPath, NotAM
 from appliance.machine.facts import Memory
 from appliance.models.gguf import read_gguf
 from appliance.models.parameters import Parameters
+from appliance.models.thoughts import ALWAYS
 from appliance.shelf import adding
 from appliance.shelf.adding import ADDING, LICENCE, Wishes, licence_of, prepare, settings_of
 from appliance.shelf.intake import bring
@@ -122,6 +123,11 @@ TURN = "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.
 )
 def test_a_template_with_a_long_text_of_its_own_is_no_reason_to_refuse_a_model(tmp_path: Path, shelf: ModelShelf, template: str) -> None:
     assert prepare(tiny_model(tmp_path / "tiny.gguf", template=template), shelf).notes == ()
+
+
+def test_a_model_that_thinks_aloud_is_told_of(tmp_path: Path, shelf: ModelShelf) -> None:
+    path = tiny_model(tmp_path / "tiny.gguf", template=TURN + "{{ '<think>\n' }}")
+    assert prepare(path, shelf).notes == (ALWAYS,)
 
 
 def test_a_template_that_refuses_how_every_question_begins_is_told(tmp_path: Path, shelf: ModelShelf) -> None:
