@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import secrets
 import shutil
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,21 +18,20 @@ from functools import partial
 from pathlib import Path
 
 from appliance.durable import storage_error, sync, sync_folder, writing_durably
-from appliance.errors import DiskFull, GeneratorFailed, ModelError, ModelTaken, NoSuchPath, NotAModel, PromptTooLong
+from appliance.errors import DiskFull, ModelTaken, NoSuchPath, NotAModel
 from appliance.licences import CONDITIONS, FREE
-from appliance.machine.look import memory_now
-from appliance.machine.words import gigabytes
 from appliance.models.catalogue import GeneratorSettings
-from appliance.models.generator import Generator
-from appliance.models.gguf import Gguf, NotAGguf
+from appliance.models.gguf import NotAGguf
 from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.models.protocol import Message
 from appliance.models.template import TemplateFailed
 from appliance.models.thoughts import ALWAYS, opened
 from appliance.shelf.entries import LONGEST_TEMPLATE, ModelPart, Prepared, ShelfModel, check_name, name_of, with_context
 from appliance.shelf.joining import Found, find_parts, part_name
-from appliance.shelf.rendering import SHORT_TALK, Rendering, rendered
+from appliance.shelf.rendering import Rendering, rendered
 from appliance.shelf.shelf import ModelShelf
+from appliance.shelf.tiers import settings_of
+from appliance.shelf.trial import tried
 
 ADDING = ".adding-"
 LICENCE = "LICENSE.txt"
@@ -42,34 +39,7 @@ LICENCE = "LICENSE.txt"
 _PIECE = 4 << 20
 _SPARE = 64 << 20
 """Bytes that must stay free on the home's disk."""
-_TRIAL_CONTEXT = 2048
-_TRIAL_SECONDS = 60.0
-_SLOWEST = 10e6
-"""Bytes a second that a stick reads at least (USB 2.0): a trial may take as long as that."""
-_LEAST_CONTEXT = 256
 _LONGEST_TITLE = 300
-_FUNCTIONS = re.compile(r"\b(llama_\w+|gguf_\w+|\w+::\w+|error loading model|llama_model_load)(:| :) ")
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """What a model of some size is given. The figures are those of bundle/catalogue.toml's models of that size."""
-
-    below: float
-    """Parameters."""
-    context: int
-    passages: int
-    tokens: int
-    max_tokens: int
-    advice: str = ""
-
-
-TIERS = (
-    Tier(0.7e9, 2048, 1, 400, 160, "A very small model: it shows how things work, and is not to be relied on."),
-    Tier(3e9, 4096, 4, 1600, 300, "A small model: read the quotes beside its words before you rely on them."),
-    Tier(6e9, 6144, 6, 2400, 400),
-    Tier(float("inf"), 8192, 8, 3600, 500),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +105,7 @@ def prepare(
             raise NotAModel(name=shown, detail="it changed while it was copied")
         model = _model(wanted, found, parts, settings, wishes, talk.can_call_tools)
         _keep_licence(folder, wishes.licence_text)
-        notes = _try(model, shown, threads)
+        notes = tried(model, shown, threads)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -148,26 +118,6 @@ def sweep(folder: Path) -> None:
     for left in folder.glob(f"{ADDING}*") if folder.is_dir() else ():
         if left.name.split("-")[1] != str(os.getpid()) and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)
-
-
-def settings_of(gguf: Gguf, file_name: str) -> GeneratorSettings:
-    """What the model is given, by its size and by the context that it was made for. Raises NotAModel."""
-    if gguf.context < _LEAST_CONTEXT:
-        raise NotAModel(name=file_name, detail=f"it was made for {gguf.context} tokens of context, and at least {_LEAST_CONTEXT} are needed")
-    tier = next(tier for tier in TIERS if gguf.parameters < tier.below)
-    context = min(tier.context, gguf.context)
-    return GeneratorSettings(
-        file="",
-        family=gguf.family[:80],
-        parameters=gguf.parameters_text,
-        quantisation=gguf.quantisation,
-        context=context,
-        evidence_passages=tier.passages,
-        evidence_tokens=min(tier.tokens, context // 2),
-        temperature=0.0,
-        max_tokens=min(tier.max_tokens, context // 4),
-        advice=tier.advice,
-    )
 
 
 def _bounded(wishes: Wishes, trained: int) -> Wishes:
@@ -272,41 +222,6 @@ def _copied(source: Path, target: Path | None, tell: Callable[[int], None]) -> s
             out.flush()
             sync(out.fileno())
     return digest.hexdigest()
-
-
-def _try(model: ShelfModel, file_name: str, threads: int) -> tuple[str, ...]:
-    """Load it and have it write one token, in a child process. Returns a sentence where it wasn't tried. Raises NotAModel."""
-    available = memory_now().available
-    if available is not None and model.memory(_TRIAL_CONTEXT) > available:
-        return (f"It was not tried: it has {gigabytes(model.size)}, and {gigabytes(available)} of memory are free now.",)
-    generator = Generator(model.title, model.file, replace(model.settings, context=_TRIAL_CONTEXT), threads)
-    refusal: list[str] = []
-
-    def load() -> None:
-        try:
-            generator.start(SHORT_TALK)
-        except PromptTooLong:
-            pass  # a template with a long text of its own; who counts its tokens has loaded it
-        except GeneratorFailed as error:
-            refusal.append(_plain(str(error.details.get("detail", error))))
-        except ModelError as error:
-            refusal.append(str(error.details.get("detail", error)))
-
-    seconds = _TRIAL_SECONDS + model.size / _SLOWEST
-    thread = threading.Thread(target=load, name="trial", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    late = thread.is_alive()
-    generator.close()  # a child that does anything else than answer is ended here
-    if late or refusal:
-        raise NotAModel(name=file_name, detail=f"it does nothing for {seconds:.0f} s" if late else refusal[0])
-    return ()
-
-
-def _plain(detail: str) -> str:
-    """llama.cpp's reason in one line, without the names of its functions."""
-    line = " ".join(detail.split())
-    return f"llama.cpp refuses it ({_FUNCTIONS.sub('', line)[:300]})"
 
 
 def _model(name: str, found: Found, parts: Sequence[ModelPart], settings: GeneratorSettings, wishes: Wishes, can_call_tools: bool) -> ShelfModel:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from appliance.durable import sha256_of
 from appliance.errors import BadRequest, DiskFull, ModelTaken, NoSuchPath, NotAModel
-from appliance.machine.facts import Memory
 from appliance.models.gguf import read_gguf
 from appliance.models.parameters import Parameters
 from appliance.models.thoughts import ALWAYS
 from appliance.shelf import adding
-from appliance.shelf.adding import ADDING, LICENCE, Wishes, licence_of, prepare, settings_of
+from appliance.shelf.adding import ADDING, LICENCE, Wishes, licence_of, prepare
 from appliance.shelf.intake import bring
 from appliance.shelf.rendering import rendered
 from appliance.shelf.shelf import ModelShelf
@@ -109,32 +107,12 @@ def test_what_cannot_answer_is_refused_with_one_sentence(
     assert left_behind(shelf) == []
 
 
-LONG = "You are an assistant with much to say about yourself. " * 60
 TURN = "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
-
-
-@pytest.mark.parametrize(
-    "template",
-    [
-        "{% if messages[0].role != 'system' %}" + LONG + "{% endif %}" + TURN,
-        LONG + TURN,
-    ],
-    ids=["as Mistral's do", "always"],
-)
-def test_a_template_with_a_long_text_of_its_own_is_no_reason_to_refuse_a_model(tmp_path: Path, shelf: ModelShelf, template: str) -> None:
-    assert prepare(tiny_model(tmp_path / "tiny.gguf", template=template), shelf).notes == ()
 
 
 def test_a_model_that_thinks_aloud_is_told_of(tmp_path: Path, shelf: ModelShelf) -> None:
     path = tiny_model(tmp_path / "tiny.gguf", template=TURN + "{{ '<think>\n' }}")
     assert prepare(path, shelf).notes == (ALWAYS,)
-
-
-def test_a_template_that_refuses_how_every_question_begins_is_told(tmp_path: Path, shelf: ModelShelf) -> None:
-    path = tiny_model(tmp_path / "tiny.gguf", template="{% if messages|length < 3 %}{{ raise_exception('too short') }}{% endif %}" + TURN)
-    with pytest.raises(NotAModel, match=r"tiny\.gguf can't be added: its chat template refuses the messages: too short"):
-        prepare(path, shelf)
-    assert left_behind(shelf) == []
 
 
 def test_a_name_that_is_taken_is_told_before_anything_is_copied(tiny: Path, shelf: ModelShelf) -> None:
@@ -182,11 +160,6 @@ def test_a_file_that_is_ours_is_moved_and_named_as_people_know_it(tiny: Path, sh
         prepare(spooled, shelf, take=True, wishes=Wishes(file_name="Broken.gguf"))
 
 
-def test_a_model_that_has_no_room_in_memory_is_kept_and_told_not_to_be_tried(tiny: Path, shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adding, "memory_now", lambda: Memory(1_000_000_000, 100_000_000))
-    assert prepare(tiny, shelf).notes == ("It was not tried: it has 0.0 GB, and 0.1 GB of memory are free now.",)
-
-
 def test_weights_that_are_not_those_expected_are_refused(tiny: Path, shelf: ModelShelf) -> None:
     with pytest.raises(NotAModel, match="the copy is damaged"):
         prepare(tiny, shelf, wishes=Wishes(sha256="0" * 64))
@@ -202,19 +175,6 @@ def test_what_comes_with_it_is_kept_and_its_context_is_what_it_was_made_for(tiny
     assert (model.settings.context, model.memory()) == (512, model.memory(512)), "its card and its loader go by the same number"
     assert (model.file.parent / LICENCE).read_text() == "MIT License …"
     assert model.licence == "MIT", "what the file itself says"
-
-
-def test_what_is_given_follows_from_the_size(second_gguf: Path) -> None:
-    gguf = read_gguf(second_gguf)
-    given = [settings_of(replace(gguf, parameters=int(size), context=40960), "x") for size in (1e8, 1.7e9, 4e9, 8e9)]
-    assert [(one.context, one.evidence_passages, one.evidence_tokens, one.max_tokens) for one in given] == [
-        (2048, 1, 400, 160),
-        (4096, 4, 1600, 300),
-        (6144, 6, 2400, 400),
-        (8192, 8, 3600, 500),
-    ], "as bundle/catalogue.toml has it for models of these sizes"
-    small = settings_of(replace(gguf, parameters=int(8e9), context=1024), "x")
-    assert (small.context, small.evidence_tokens, small.max_tokens) == (1024, 512, 256)
 
 
 def test_the_hubs_names_of_licences_are_understood() -> None:
