@@ -32,7 +32,8 @@ class Named:
 
 def served_context(model: ShelfModel) -> int:
     """The tokens that the model reads and writes at most, where a request doesn't ask for more."""
-    return model.parameters.context or model.settings.context
+    told = model.parameters.context or model.settings.context
+    return min(told, model.trained_context or told)
 
 
 def listed(appliance: Appliance) -> list[Named]:

@@ -7,7 +7,7 @@ from langchain_core.tools import tool
 from langchain_ollama import ChatOllama, OllamaEmbeddings, OllamaLLM
 from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
 from pydantic import BaseModel, Field
-from telling import BASE, EMBEDDER, FIELD, KEY, OPENAI, QUESTION, SMALL, THREE, TOOLS, alike, call, tell
+from telling import BASE, EMBEDDER, FIELD, KEY, OPENAI, QUESTION, SMALL, THREE, TOOLS, alike, call, key_in_the_environment, tell
 
 HELLO = [SystemMessage("You are brief."), HumanMessage("What is a well?")]
 HEADERS = {"headers": {"Authorization": f"Bearer {KEY}"}}
@@ -102,6 +102,12 @@ def _() -> None:
 @call("ChatOllama.invoke, collection")
 def _() -> None:
     assert "Amina Salum" in chat_ollama(FIELD, 200).invoke(QUESTION).content
+
+
+@call("ChatOllama.invoke, OLLAMA_API_KEY")
+def _() -> None:
+    with key_in_the_environment():
+        assert ChatOllama(model=SMALL, base_url=BASE, temperature=0, num_predict=12).invoke(HELLO).content
 
 
 @call("OllamaLLM.invoke")

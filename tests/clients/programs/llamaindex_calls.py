@@ -8,7 +8,7 @@ from llama_index.embeddings.ollama import OllamaEmbedding
 from llama_index.embeddings.openai_like import OpenAILikeEmbedding
 from llama_index.llms.ollama import Ollama
 from llama_index.llms.openai_like import OpenAILike
-from telling import BASE, EMBEDDER, FIELD, KEY, OPENAI, QUESTION, SMALL, THREE, alike, call, tell
+from telling import BASE, EMBEDDER, FIELD, KEY, OPENAI, QUESTION, SMALL, THREE, alike, call, key_in_the_environment, tell
 
 HELLO = [ChatMessage(role="system", content="You are brief."), ChatMessage(role="user", content="What is a well?")]
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -85,6 +85,15 @@ def _() -> None:
 @call("Ollama.chat, collection")
 def _() -> None:
     assert "Amina Salum" in from_ollama(FIELD, 200).chat([ChatMessage(role="user", content=QUESTION)]).message.content
+
+
+@call("Ollama.chat, OLLAMA_API_KEY, its own context_window")
+def _() -> None:
+    # It asks for as long a context as /api/show tells: one that fits here.
+    with key_in_the_environment():
+        model = Ollama(model=SMALL, base_url=BASE, temperature=0, request_timeout=120, additional_kwargs={"num_predict": 12})
+        assert model.chat(HELLO).message.content
+        assert model.metadata.context_window == 2048
 
 
 @call("OllamaEmbedding.get_text_embedding_batch, get_query_embedding")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import ollama
-from telling import BASE, EMBEDDER, FIELD, KEY, QUESTION, SCHEMA, SMALL, THREE, TOOLS, WEATHER, alike, call, fits, tell
+from telling import BASE, EMBEDDER, FIELD, KEY, QUESTION, SCHEMA, SMALL, THREE, TOOLS, WEATHER, alike, call, fits, key_in_the_environment, tell
 
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 client = ollama.Client(host=BASE, headers=HEADERS, timeout=120)
@@ -113,6 +113,11 @@ def _() -> None:
     assert len(client.embed(EMBEDDER, THREE[0]).embeddings) == 1
 
 
+@call("embeddings")
+def _() -> None:
+    assert len(client.embeddings(EMBEDDER, THREE[0]).embedding) == 384
+
+
 @call("ps")
 def _() -> None:
     assert f"{SMALL}:latest" in {model.model for model in client.ps().models}
@@ -125,6 +130,12 @@ def _() -> None:
         return "".join([piece.message.content async for piece in await several.chat(SMALL, HELLO, options=SHORT, stream=True)])
 
     assert asyncio.run(streamed()) == client.chat(SMALL, HELLO, options=SHORT).message.content
+
+
+@call("list, OLLAMA_API_KEY")
+def _() -> None:
+    with key_in_the_environment():
+        assert ollama.Client(host=BASE).list().models
 
 
 @call("errors: unknown model, unknown collection, wrong key, wrong option")

@@ -147,6 +147,21 @@ def _() -> None:
     assert chunks[-1].choices[0].finish_reason == "tool_calls"
 
 
+@call("chat.completions.create, tools and response_format")
+def _() -> None:
+    # An agent whose last word is JSON sends both with every turn: what comes is a call, or the JSON.
+    said = [{"role": "user", "content": "How is the weather in Kidatu?"}]
+    message = (
+        client.chat.completions.create(model=TOOLS, messages=said, tools=[WEATHER], response_format=FORMAT, max_tokens=100, temperature=0)
+        .choices[0]
+        .message
+    )
+    if message.tool_calls:
+        assert isinstance(json.loads(message.tool_calls[0].function.arguments)["town"], str)
+    else:
+        fits(message.content)
+
+
 @call("chat.completions.create, collection")
 def _() -> None:
     answer = client.chat.completions.create(model=FIELD, messages=ASK)

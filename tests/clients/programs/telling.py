@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 BASE, KEY = os.environ["HAVERSACK_TEST_URL"], os.environ["HAVERSACK_TEST_KEY"]
 OPENAI = f"{BASE}/v1"
@@ -48,6 +49,16 @@ def tell() -> None:
         except Exception:
             failed[name] = traceback.format_exc()[-3000:]
     print(json.dumps({"ran": [name for name, _ in _calls], "failed": failed}))
+
+
+@contextmanager
+def key_in_the_environment() -> Iterator[None]:
+    """The key where Ollama's Python package looks for it, if nobody gives it headers."""
+    os.environ["OLLAMA_API_KEY"] = KEY
+    try:
+        yield
+    finally:
+        del os.environ["OLLAMA_API_KEY"]
 
 
 def fits(text: str) -> None:
