@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance.library.preferences import Preference
 from appliance.runtime import Appliance
-from tests.shelf.conftest import STARTER
+from tests.shelf.conftest import STARTER, prepared
 from tests.web.calling import Caller
 
 
@@ -20,6 +22,17 @@ def test_every_parameter_comes_with_its_range_a_sentence_and_what_it_costs(api: 
     assert set(told["presets"]) == {"exact", "balanced", "free"}
     assert set(told["defaults"]) == names - {"system"}
     assert told["defaults"]["temperature"] == 0.0
+
+
+def test_the_defaults_are_those_of_the_model_that_is_asked_about(api: Caller, appliance: Appliance, second_gguf: Path) -> None:
+    second = prepared(appliance.shelf, second_gguf, "second")
+    appliance.shelf.add(replace(second, model=replace(second.model, settings=replace(second.model.settings, max_tokens=77))))
+    try:
+        assert api.json("GET", "parameters?model=second")["defaults"]["max_tokens"] == 77
+        assert api.json("GET", f"parameters?model={STARTER}") == api.json("GET", "parameters")
+    finally:
+        appliance.loaded.remove("second")
+    assert api.json("GET", "parameters?model=second", status=404)["error"]["code"] == "no_such_model"
 
 
 def test_a_collection_and_a_conversation_keep_their_own_and_are_reset(api: Caller, field: Any, appliance: Appliance) -> None:
