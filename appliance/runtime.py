@@ -211,7 +211,11 @@ class Appliance:
                 continue  # the state holds the sentence, and the page shows it
         if not self._closing.is_set():  # the disks are measured last: the models need them more
             self.machine = examine(self.settings, self.manifest, before=self.machine.machine.memory)
-            threading.Thread(target=measure_when_idle, args=(self.loaded, self._closing), name="speed", daemon=True).start()
+            threading.Thread(target=measure_when_idle, args=(self.loaded, self._closing, self._reads), name="speed", daemon=True).start()
+
+    def _reads(self) -> bool:
+        """Documents are being read, or wait to be."""
+        return self.jobs is not None and any(job.status in ("waiting", "running") for job in self.jobs.all())
 
     def _index(self, collection_id: int) -> None:
         if not isinstance(self.vectors, ExactVectors) and not self._closing.is_set():

@@ -158,7 +158,7 @@ def _measure(settings: Settings, shelf: ModelShelf, name: str) -> None:
     loaded = Loaded(shelf, settings.usable_threads)
     try:
         with _sealed():
-            speed = measure(loaded.generator(name), settings.usable_threads)
+            speed = measure(loaded.generator(name))
         if speed is None:
             raise GeneratorFailed(detail="measuring it was stopped")
         shelf.keep_speed(name, speed)

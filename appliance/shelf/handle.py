@@ -160,6 +160,12 @@ class Hold:
         finally:
             self._loaded.leave(ticket)
 
+    @property
+    def threads(self) -> int:
+        """Those that the held model was loaded with."""
+        assert self._slot is not None
+        return self._slot.threads
+
     def start(self, beginning: Sequence[Message]) -> None:
         if self._slot is not None:
             self._generator().start(beginning, client=self._client, cancel=self._cancel)

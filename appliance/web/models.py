@@ -79,7 +79,7 @@ def routes(appliance: Appliance) -> Blueprint:
     @blueprint.post("/models/<name>/measure")
     def measured(name: str) -> dict[str, Any]:
         model = shelf.find(name)
-        speed = measure(loaded.generator(model.name), threads)
+        speed = measure(loaded.generator(model.name))
         if speed is None:
             raise ModelBusy(name=model.title, what="measured", detail="a question came meanwhile and went first; try again when it is answered")
         if appliance.library.writable:

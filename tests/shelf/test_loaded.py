@@ -429,14 +429,14 @@ def test_the_speed_is_measured_in_tokens_a_second(loaded: Loaded) -> None:
     handle = loaded.generator()
     handle.start()
     began = time.perf_counter()
-    speed = measure(handle, 2)
+    speed = measure(handle)
     took = time.perf_counter() - began
     assert speed is not None
     # It read about 256 tokens and wrote 32 in the time that passed.
     assert 200 / speed.reading + 8 / speed.writing < took
     assert 400 / speed.reading + 33 / speed.writing > took * 0.5
     assert speed.reading > speed.writing > 1
-    again = measure(handle, 2)
+    again = measure(handle)
     assert again is not None
     assert again.reading < speed.reading * 4  # nothing that was still in memory was counted as read
 
@@ -445,33 +445,43 @@ def test_a_probe_gives_way_to_a_question(loaded: Loaded) -> None:
     handle = loaded.generator()
     handle.start()
     with ThreadPoolExecutor(2) as pool:
-        probe = pool.submit(measure, handle, 2)
+        closing = threading.Event()
+        probe = pool.submit(measure, handle, closing)
         soon(lambda: handle.waiting == 1)
         question = pool.submit(ask, handle, SHORT, 2)
         assert end(question.result(30)).completion_tokens > 0
         assert probe.result(30) is None
-    cancelled = threading.Event()
-    cancelled.set()
-    assert measure(handle, 2, cancelled) is None
+        assert not closing.is_set()  # it is the appliance's own
+    closing.set()
+    assert measure(handle, closing) is None
+    assert measure(handle, busy=lambda: True) is None  # documents are being read, say
 
 
 def test_a_loaded_model_is_measured_when_nobody_asks_and_kept(loaded: Loaded, shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speeds, "_GLANCE", 0.1)
     monkeypatch.setattr(speeds, "_IDLE", 0.3)
-    stop = threading.Event()
-    worker = threading.Thread(target=measure_when_idle, args=(loaded, stop))
+    stop, reading, looked = threading.Event(), threading.Event(), threading.Semaphore(0)
+    reading.set()
+
+    def busy() -> bool:
+        looked.release()
+        return reading.is_set()
+
+    worker = threading.Thread(target=measure_when_idle, args=(loaded, stop, busy))
     worker.start()
     try:
-        time.sleep(0.5)
-        assert shelf.speed(STARTER) is None  # nothing is loaded for it
-        loaded.generator().start()
+        loaded.generator(parameters=Parameters(threads=1)).start()
+        for _ in range(6):  # longer than it must be quiet
+            assert looked.acquire(timeout=30)
+        assert shelf.speed(STARTER) is None  # documents are being read
+        reading.clear()
         soon(lambda: shelf.speed(STARTER) is not None, 30)
     finally:
         stop.set()
         worker.join(5)
     assert not worker.is_alive()
-    assert measured_here(shelf, STARTER, 2)
-    assert not measured_here(shelf, STARTER, 1)
+    assert measured_here(shelf, STARTER, 1)  # those that it was loaded with
+    assert not measured_here(shelf, STARTER, 2)
 
 
 def test_a_stick_that_is_pulled_out_while_files_are_compared_costs_one_question(shelf: ModelShelf) -> None:
