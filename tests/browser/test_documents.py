@@ -47,7 +47,7 @@ def test_ticks_last_whatever_the_filter_shows(watch: Watch) -> None:
 def test_a_password_goes_with_its_own_file_into_its_own_collection(watch: Watch) -> None:
     watched = watch()
     page = watched.open()
-    for name in ("vault", "cellar"):
+    for name in ("vault", "shed"):
         new_collection(page, name)
         watched.drop({"locked.pdf": make_pdf((f"The code word of the {name} is marigold.",), password=f"key of the {name}")})
         expect(page.locator("#progress")).to_contain_text("1 not read", timeout=60_000)
@@ -55,9 +55,9 @@ def test_a_password_goes_with_its_own_file_into_its_own_collection(watch: Watch)
             page.click("#progress >> text=Dismiss")
     open_collection(page, "vault")
     page.click("#progress >> text=What was read")
-    expect(page.locator("dialog")).to_contain_text("Documents of “cellar”")
-    give_password(page, "key of the cellar")
-    expect(page.locator("#collections .entry", has_text="cellar").locator(".count")).to_have_text("1", timeout=60_000)
+    expect(page.locator("dialog")).to_contain_text("Documents of “shed”")
+    give_password(page, "key of the shed")
+    expect(page.locator("#collections .entry", has_text="shed").locator(".count")).to_have_text("1", timeout=60_000)
     assert count_of(page, "vault") == "0"
     page.click("#show-documents")
     give_password(page, "key of the vault")

@@ -45,7 +45,7 @@ def test_cancelling_by_keyboard_stops_what_is_still_to_be_sent(watch: Watch) -> 
     page.keyboard.press("Enter")
     expect(page.locator("#progress")).to_contain_text("Stopping…")
     held[0].continue_()
-    expect(page.locator("#progress")).to_contain_text("cancelled", timeout=60_000)
+    expect(page.locator("#progress")).to_contain_text("Cancelled.", timeout=60_000)
     expect(page.locator("#progress button", has_text="Dismiss")).to_be_focused()
     assert not page.evaluate(LEAVING_IS_ASKED_ABOUT)
     assert len(held) == 1, "of three parts, those after the first stayed here"

@@ -85,14 +85,14 @@ function underway(jobs) {
   // The time that the waiting uploads will take is judged by what the files before them took.
   const left = progress?.seconds_left == null || (others && !done) ? null : progress.seconds_left + (others * (Date.now() - began)) / 1000 / Math.max(1, done);
   const told = [
-    `${done} of ${plural(files, "document")}`,
+    files && `${done} of ${plural(files, "document")}`,
     pages && plural(pages, "page"),
     progress && progress.pages_per_second >= 0.05 && `${progress.pages_per_second.toFixed(1)} pages a second`,
     left !== null && left > 0.5 && `about ${duration(left)} left`,
     state.sending && `${state.sending.done} of ${plural(state.sending.total, "file")} sent`,
   ];
   title.className = stopped ? "bad" : "";
-  title.replaceChildren(...(state.sending?.stopped ? ["Stopping…"] : stopped ? [stopped.reason] : ["Reading ", progress?.document ? nameNode(progress.document) : "your documents…"]));
+  title.replaceChildren(...(state.sending?.stopped ? ["Stopping…"] : stopped ? [stopped.reason] : [files ? "Reading " : "Sending ", progress?.document ? nameNode(progress.document) : "your documents…"]));
   goOn.hidden = !stopped;
   goOn.value = stopped?.id ?? "";
   wasRead.hidden = true;
@@ -118,9 +118,8 @@ function finished(jobs) {
     count("partial") && `${plural(count("partial"), "document")} read in part`,
     count("failed") && `${count("failed")} not read`,
     count("skipped") && `${count("skipped")} skipped`,
-    jobs.some((one) => one.status === "cancelled") && "cancelled",
   ].filter(Boolean);
-  const sentence = told.length ? `${told.join(", ")}.` : "Nothing was read.";
+  const sentence = `${jobs.some((one) => one.status === "cancelled") ? "Cancelled. " : ""}${told.length ? `${told.join(", ")}.` : "Nothing was read."}`;
   if (said !== seen) announce(sentence);
   said = seen;
   title.className = "";
@@ -137,6 +136,7 @@ function readInto() {
 function dismissAll() {
   for (const id of known.keys()) dismissed.add(id);
   known.clear();
+  title.replaceChildren();
   $("progress").hidden = true;
   $("question").focus();
 }
