@@ -358,10 +358,11 @@ import sys, threading
 from pathlib import Path
 from appliance.manifest import read_manifest
 from appliance.models.generator import Generator, Message
+from appliance.models.request import Request
 manifest = read_manifest(Path(sys.argv[1]))
 model = manifest.model("generator")
 generator = Generator.carried(manifest.folder(model), model, threads=1)
-for event in generator.generate([Message("user", "Tell a long story." * 60)], max_tokens=int(sys.argv[2]), cancel=threading.Event()):
+for event in generator.generate(Request([Message("user", "Tell a long story." * 60)], int(sys.argv[2])), threading.Event()):
     print(generator.pid, "llama_cpp" in sys.modules, "jinja2" in sys.modules, flush=True)
 """
 

@@ -29,6 +29,19 @@ def test_a_child_that_is_killed_in_the_middle_of_a_line_is_gone_for_all_who_wait
     assert process.ended
 
 
+def test_nothing_that_haversack_is_told_reaches_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child = tmp_path / "child"
+    child.write_text(f"#!/bin/sh\nenv > {tmp_path}/env\n", encoding="utf-8")
+    child.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(child))
+    monkeypatch.setenv("HAVERSACK_LLM_KEY", "the base camp's secret")
+    process = ModelProcess(Path("model.gguf"), 512, 1)
+    assert process.ask(1, {"do": "count", "prompts": []}).get(timeout=30)["is"] == "failed"
+    told = (tmp_path / "env").read_text(encoding="utf-8")
+    assert "PYTHONPATH" in told
+    assert "HAVERSACK" not in told
+
+
 def test_a_child_that_does_not_stop_is_ended_and_the_next_question_gets_another(own_generator: Generator) -> None:
     cancel = threading.Event()
     stream = own_generator.generate(Request([Message("user", "Tell a long story.")], 200), cancel)
