@@ -5,7 +5,7 @@ the first line and no other; when stdin ends, so does it.
 
 ```
 to the broker    {"do": "open", "id": 0, "llm": "http://basecamp:8080/v1", "vectors": "http://basecamp:8000", "limits": {"connect": 4.0}}
-                 {"do": "describe", "id": 1, "model": ""}                       {"do": "count", "id": 2, "prompts": ["raw text"]}
+                 {"do": "describe", "id": 1, "seconds": 8.0, "model": ""}       {"do": "count", "id": 2, "seconds": 8.0, "prompts": ["raw text"]}
                  {"do": "write", "id": 3, "prompt": [{"role": "user", "content": "…"}], "max_tokens": 160, "stop": [], "sampling": {}, "schema": null}
                  {"do": "vectors", "id": 4, "seconds": 1.0, "call": "query", "name": "…", "vectors": "base64", "limit": 10}
                  {"do": "cancel", "id": 3}                                      its connection is closed at once; nothing is answered
@@ -106,6 +106,9 @@ class Broker:
             self._say(number, kind, **values)
 
         try:
+            if "seconds" in request:  # for all of it, however many requests of HTTP that takes
+                late = "takes too long to count tokens" if request["do"] == "count" else f"gives no answer within {request['seconds']:g} s"
+                exchange.expect(request["seconds"], late)
             match request["do"]:
                 case "describe":
                     tell("described", **self._engine.describe(exchange, request["model"]))
@@ -114,7 +117,6 @@ class Broker:
                 case "write":
                     self._engine.write(exchange, request, tell)
                 case "vectors":
-                    exchange.expect(request["seconds"], f"gives no answer within {request['seconds']:g} s")
                     tell("result", result=self._server.call(request, exchange))
         except Failed as error:
             tell("failed", detail=str(error))

@@ -8,9 +8,6 @@ from appliance.errors import BaseCampFailed
 from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.models.writes import ChoosesModel, Writes
 
-NAME = "basecamp"
-"""By which it is chosen where models have names; no model of the shelf is asked under it."""
-
 
 class Camp:
     """Chooses as the shelf does, with the base camp first. Safe from many threads."""
@@ -20,11 +17,11 @@ class Camp:
         self._local = local
 
     def generator(self, name: str = "", *, purpose: str = "answering", parameters: Parameters = NOTHING_TOLD) -> Writes:
-        """The base camp's model, unless another is named: to be asked, or the local one with a note while the base camp fails.
+        """The base camp's model, unless one of this machine is named: to be asked, or the local one with a note while the base camp fails.
 
         A question is completed here, always: that waits for no network. Raises what the shelf raises.
         """
-        if name not in ("", NAME) or purpose == "rewriting":
+        if name or purpose == "rewriting":
             return self._local(name, purpose=purpose, parameters=parameters)
         try:
             self.writer.start()
@@ -41,5 +38,5 @@ class Camp:
         if failure is not None:
             return f"{failure} The model on this machine answers; the base camp is tried again in a while."
         if self.writer.ready:
-            return f"{self.writer.name} answers."
+            return f"{self.writer.name} answers, unless a model of this machine is chosen. {self.writer.settings.advice}"
         return f"{self.writer.place.shown} is asked with the first question."

@@ -101,6 +101,7 @@ class Engine:
                     break
         if not stream.pieces and not stream.ended and self._kind == "llama_cpp.server":
             # That one begins to stream, and then breaks off without a word where the prompt is longer than its context.
+            exchange.expect(limits.short, f"gives no answer within {limits.short:g} s")
             tokens = self.count(exchange, prompt)
             if tokens > CONTEXTS[self._kind]:
                 tell("too_long", tokens=tokens, limit=CONTEXTS[self._kind])

@@ -42,7 +42,7 @@ class Limits:
     whole: float = 900.0
     """One answer."""
     short: float = 8.0
-    """A request that has a short answer, from beginning to end."""
+    """What has a short answer, from beginning to end: who is there, and all that is counted for one prompt."""
 
 
 class Exchange:
@@ -95,8 +95,7 @@ class Exchange:
             connection.close()
 
     def json(self, method: str, path: str, headers: Mapping[str, str], body: Any = None) -> Any:
-        """A short request and its JSON. Raises Failed."""
-        self.expect(self.limits.short, f"gives no answer within {self.limits.short:g} s")
+        """A request and its JSON, within what `expect` was told. Raises Failed."""
         sent = None if body is None else json.dumps(body).encode("ascii")
         with self.request(method, path, {"Content-Type": "application/json", **headers}, sent) as response:
             text = self.whole(response)

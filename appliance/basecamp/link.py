@@ -10,6 +10,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, MutableMapping
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,8 @@ _STARTS_WITHIN = 15.0
 """Seconds: a name server that doesn't answer takes ten of them."""
 _PREPARES_WITHIN = 120.0
 _LAST = frozenset({"described", "counts", "done", "too_long", "result", "failed"})
+_GLANCE = 0.05
+"""Seconds between two looks at the cancel event."""
 _GONE = "can't be asked any more: the process that talked to it has ended; start Haversack again"
 
 
@@ -88,13 +91,18 @@ class Link:
             replies.put({"is": "failed", "id": number, "detail": self._gone or _GONE})
         return number, replies
 
-    def answer(self, request: Mapping[str, Any], seconds: float, place: Place) -> dict[str, Any]:
-        """A request that has one reply, within so many seconds. Raises BaseCampFailed."""
+    def answer(self, request: Mapping[str, Any], seconds: float, place: Place, cancel: threading.Event | None = None) -> dict[str, Any]:
+        """A request that has one reply, within so many seconds; {"is": "cancelled"} soon after `cancel`. Raises BaseCampFailed."""
         number, replies = self.ask(request)
+        end, reply = time.monotonic() + seconds, {"is": "failed", "detail": f"gives no answer within {seconds:.0f} s"}
         try:
-            reply = replies.get(timeout=seconds)
-        except queue.Empty:
-            reply = {"is": "failed", "detail": f"gives no answer within {seconds:g} s"}
+            while (left := end - time.monotonic()) > 0:
+                if cancel is not None and cancel.is_set():
+                    reply = {"is": "cancelled"}
+                    break
+                with contextlib.suppress(queue.Empty):
+                    reply = replies.get(timeout=left if cancel is None else min(left, _GLANCE))
+                    break
         finally:
             self.forget(number)
         if reply["is"] == "failed":

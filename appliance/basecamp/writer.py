@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -90,24 +91,32 @@ class RemoteWriter:
     def start(self, beginning: Sequence[Message] = (), *, client: str = "page", cancel: threading.Event | None = None) -> None:
         """Ask the engine who it is, where that is not known. After a failure it is left alone for a while: then this raises at once.
 
-        Nobody waits for a turn here: that takes seconds at most, and is the same for every `client`.
+        Nobody waits for a turn here: that takes seconds at most, and is the same for every `client`. Ends soon after `cancel`.
 
         Raises BaseCampFailed.
         """
-        with self._describing:
+        while not self._describing.acquire(timeout=_GLANCE):
+            if cancel is not None and cancel.is_set():
+                return
+        try:
             self._refuse_while_open()
             if self._described is None:
-                self._described = self._answer({"do": "describe", "model": self._link.model}, 3)
+                told = self._answer({"do": "describe", "model": self._link.model}, self._link.limits.short, cancel)
+                self._described = told if told["is"] == "described" else None
+        finally:
+            self._describing.release()
 
     def hold(self, client: str, cancel: threading.Event) -> There:
         """The engine's machine has it loaded or not: that is its own affair."""
-        return There(self)
+        return There(_Asked(self, self._link.limits.short, cancel))
 
-    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """By the engine where it can, else rather too many: `settings.advice` says which. Raises BaseCampFailed."""
-        self.start()
-        counts = self._answer({"do": "count", "prompts": [pack(prompt) for prompt in prompts]}, 2 + len(prompts))["counts"]
-        return [int(count) for count in counts]
+    def count_tokens(self, prompts: Sequence[Prompt], *, seconds: float | None = None, cancel: threading.Event | None = None) -> list[int]:
+        """By the engine where it can, else rather too many: `settings.advice` says which. After `cancel` soon, and then nothing is counted: all
+        are 0. Raises BaseCampFailed, also where it takes more than so many seconds."""
+        self.start(cancel=cancel)
+        request = {"do": "count", "prompts": [pack(prompt) for prompt in prompts]}
+        told = self._answer(request, self._link.limits.short if seconds is None else seconds, cancel)
+        return [int(count) for count in told["counts"]] if told["is"] == "counts" else [0] * len(prompts)
 
     def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
         """As `Generator.generate`, but for Reading, which engines don't tell. `context` and `threads` are the base camp's own affair.
@@ -117,7 +126,7 @@ class RemoteWriter:
         """
         if request.tools:
             raise ModelUnable(name=self.name, detail="tools are not passed on to a base camp")
-        self.start()
+        self.start(cancel=cancel)
         number = next(self._numbers)
         self._turns.join(number, request.client)
         try:
@@ -188,11 +197,11 @@ class RemoteWriter:
                 continue
         return None
 
-    def _answer(self, request: Mapping[str, Any], requests: int) -> dict[str, Any]:
-        """`requests`: how many of HTTP it can take at most."""
-        limits = self._link.limits
+    def _answer(self, request: Mapping[str, Any], seconds: float, cancel: threading.Event | None) -> dict[str, Any]:
+        """The one reply; {"is": "cancelled"} soon after `cancel`. Raises BaseCampFailed."""
         try:
-            return self._link.answer(request, limits.connect + requests * limits.short, self.place)
+            # The broker's own limit comes first: it knows why.
+            return self._link.answer({"seconds": seconds, **request}, self._link.limits.connect + seconds + 1.0, self.place, cancel)
         except BaseCampFailed as error:
             raise self._failed(str(error.details["detail"])) from error
 
@@ -205,3 +214,23 @@ class RemoteWriter:
     def _refuse_while_open(self) -> None:
         if (error := self.breaker.open) is not None:
             raise error
+
+
+class _Asked:
+    """The writer while one prompt is made and written: all that is counted for it has one limit, and ends with the question. A prompt is
+    counted up to eight times; an engine that takes seconds for each would trip no limit of a single one."""
+
+    def __init__(self, writer: RemoteWriter, seconds: float, cancel: threading.Event) -> None:
+        self._writer = writer
+        self._left = seconds
+        self._cancel = cancel
+
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        began = time.monotonic()
+        try:
+            return self._writer.count_tokens(prompts, seconds=self._left, cancel=self._cancel)
+        finally:
+            self._left = max(0.0, self._left - (time.monotonic() - began))
+
+    def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
+        return self._writer.generate(request, cancel)

@@ -56,7 +56,9 @@ def test_the_base_camps_real_engine_answers(room: ReadingRoom, loaded: Loaded, e
     assert answer.model.startswith("smollm2 at 127.0.0.1:")
     assert answer.generated
     assert answer.note in ("", "The answer was cut at the longest that this model may write.")
-    assert camp.sentence == f"{answer.model} answers."
+    assert camp.sentence.startswith(f"{answer.model} answers, unless a model of this machine is chosen. It runs at 127.0.0.1:")
+    assert "what its template adds is estimated" in camp.sentence
+    assert "doesn't tell its context: 2048 tokens are taken" in camp.sentence
 
 
 def test_its_words_are_checked_like_any_others(room: ReadingRoom, loaded: Loaded, rogue: Misbehaving, link: Callable[..., Link]) -> None:
@@ -117,9 +119,9 @@ def test_a_model_that_is_named_is_asked_here_and_questions_are_completed_here(lo
 
     camp = Camp(link(rogue.as_engine(raw(b"")).url), local)  # type: ignore[arg-type]
     camp.generator("some-local")
+    camp.generator("basecamp")
     camp.generator(purpose="rewriting")
-    assert asked_for == [("some-local", "answering"), ("", "rewriting")]
+    assert asked_for == [("some-local", "answering"), ("basecamp", "answering"), ("", "rewriting")]
     assert rogue.requests == []
     assert camp.generator() is camp.writer
     assert camp.generator(purpose="summarising") is camp.writer
-    assert camp.generator("basecamp") is camp.writer

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,56 @@ def test_cancelling_a_silent_engine_closes_its_connection_at_once(rogue: Misbeha
     assert written_events(writer, cancel) == [Done(0, 0, 0, "cancelled")]
     assert time.monotonic() - started < 10
     assert rogue.gone.wait(10)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.02)
+
+
+def test_stop_is_heard_while_tokens_are_counted(rogue: Misbehaving, link: Links) -> None:
+    rogue.as_engine(raw(b""), owned_by="llamacpp").on("/apply-template", stays())
+    writer, cancel = RemoteWriter(link(rogue.url, limits=Limits(short=600.0))), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        counting = pool.submit(lambda: writer.hold("page", cancel).count_tokens([ASKED, ASKED]))
+        until(lambda: any("/apply-template" in request for request in rogue.requests))
+        cancel.set()
+        assert counting.result(60) == [0, 0]
+    assert rogue.gone.wait(60), "the connection was closed"
+    assert writer.breaker.last is None, "who stops says nothing against the base camp"
+
+
+def test_stop_is_heard_by_all_who_wait_for_its_name(rogue: Misbehaving, link: Links) -> None:
+    rogue.on("/models", stays())
+    writer, cancel = RemoteWriter(link(rogue.url, limits=Limits(short=600.0))), threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(written_events, writer, cancel) for _ in range(2)]
+        until(lambda: bool(rogue.requests))
+        cancel.set()
+        assert [one.result(60) for one in asking] == [[Done(0, 0, 0, "cancelled")]] * 2
+    assert not writer.ready
+    assert writer.breaker.last is None
+
+
+@pytest.mark.parametrize("each", [1, 20])
+def test_all_that_is_counted_for_a_prompt_has_one_limit(rogue: Misbehaving, link: Links, each: int) -> None:
+    def slowly(connection: socket.socket, text: str) -> None:
+        time.sleep(0.2)
+        reply({"count": 3})(connection, text)
+
+    rogue.as_engine(raw(b""), owned_by="vllm", max_model_len=8192).on("/tokenize", slowly)
+    writer = RemoteWriter(link(rogue.url))
+    held = writer.hold("page", threading.Event())
+
+    def count() -> None:
+        for _ in range(20):
+            held.count_tokens([ASKED] * each)
+
+    with pytest.raises(BaseCampFailed, match="takes too long to count tokens"):  # none of them alone takes 1.5 s
+        count()
+    assert sum("/tokenize" in request for request in rogue.requests) < 20
 
 
 def written_events(writer: RemoteWriter, cancel: threading.Event) -> list[GeneratorEvent]:
