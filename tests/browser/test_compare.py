@@ -61,7 +61,15 @@ def test_two_models_answer_beside_each_other_from_the_same_passages(watch: Watch
     assert SECOND in exported["Markdown"]
     assert json.loads(exported["JSON"])["comparisons"][0]["vote"] == 1
 
+    page.reload()
+    open_collection(page, "field")
+    page.click("#open-compare")
     page.click(".all-compared summary")
+    page.click(f".all-compared .ledger >> text={QUESTION}")  # as it was
+    assert page.locator(".column h4").all_inner_texts() == [STARTER, SECOND]
+    expect(page.locator("#compare .quotes .quote").first).to_contain_text("14 March 2011")
+    expect(page.locator(".column .facts").first).to_contain_text("tokens a second")
+    expect(page.locator(".vote").nth(1)).to_have_attribute("aria-pressed", "true")
     page.locator(".all-compared [aria-label^='Delete the comparison']").first.click()
     page.click("dialog >> text=Delete it")
     expect(page.locator(".all-compared")).to_contain_text("None yet.")
@@ -82,17 +90,19 @@ def test_one_model_in_three_settings_can_be_compared(watch: Watch, workshop: str
     page.check("#compare-together")
 
     def blanked(route: Route) -> None:
-        """The real stream, in its end the third one's first word and energy left out, as of passages that were in memory already."""
+        """The real stream, with figures in its end of which the third one's say that it had the passages in memory already."""
         stream, name, end = route.fetch(timeout=90_000).text().rpartition("event: compared\ndata: ")
         compared = json.loads(end)
-        compared["comparison"]["results"][2]["figures"].update(first_token_ms=None, joules=None)
+        first, _, third = compared["comparison"]["results"]
+        first["figures"].update(first_token_ms=1234.0, joules=36.0)
+        third["figures"].update(first_token_ms=None, joules=None)
         route.fulfill(status=200, content_type="text/event-stream", body=f"{stream}{name}{json.dumps(compared)}\n\n")
 
     page.route("**/compare", blanked)
     compare(page, voters=3)
     page.unroute("**/compare")
-    expect(page.locator(".column .facts").first).to_contain_text("First word after")
-    expect(page.locator(".column .facts").first).to_contain_text("Energy")
+    expect(page.locator(".column .facts").first).to_contain_text("1.2 s")
+    expect(page.locator(".column .facts").first).to_contain_text("0.01 Wh, ")
     expect(page.locator(".column .facts").nth(2)).to_contain_text("tokens a second")
     for left_out in ("First word after", "Energy"):
         expect(page.locator(".column .facts").nth(2)).not_to_contain_text(left_out)

@@ -68,6 +68,11 @@ def test_from_a_drop_to_the_boxed_passage(watch: Watch) -> None:
     expect(page.locator("#source-place")).to_have_text("page 2 of 3")
     page.click("#source-next")
     expect(page.locator("#source-body")).to_contain_text("probably a scan")
+    for typed, number in (("1", 1), ("9", 1), ("3", 3)):
+        page.fill("#source-page", typed)
+        page.press("#source-page", "Enter")
+        expect(page.locator("#source-place")).to_have_text(f"page {number} of 3")
+        expect(page.locator("#source-page")).to_have_value(str(number))
     page.keyboard.press("Escape")
     expect(page.locator("#source")).to_be_hidden()
 

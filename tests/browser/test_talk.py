@@ -77,6 +77,7 @@ def test_an_answer_that_is_cut_off_by_opening_another_conversation_is_told_of(wa
     expect(page.locator("#stop")).to_be_visible()
     page.click("#new-conversation")
     expect(page.locator("#talk > .notice")).to_contain_text("was stopped")
+    expect(page.locator("#talk > .notice")).to_be_in_viewport()
     held[0].continue_()
     expect(page.locator("#conversations .entry")).to_have_count(kept + 1, timeout=60_000)
 

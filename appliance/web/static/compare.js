@@ -1,21 +1,14 @@
 // Side by side: one question, two or more models or settings, the same evidence. It takes the conversation's place while it is open.
 
 import { call, offers, stream } from "./api.js";
-import { attempt } from "./dialogs.js";
-import { $, announce, choice, el, iconButton, textButton, visible } from "./dom.js";
 import { Column } from "./compare_column.js";
+import { contenders as contendersOf } from "./compare_contenders.js";
 import { table } from "./compare_table.js";
+import { attempt, tell } from "./dialogs.js";
+import { $, announce, el, textButton } from "./dom.js";
 import { loadModels } from "./preferences.js";
 import { on, state } from "./state.js";
-import { TurnView } from "./turns.js";
-
-const SETTINGS = [
-  ["", "own settings"],
-  ["exact", "exact"],
-  ["balanced", "balanced"],
-  ["free", "free"],
-];
-const MOST = 6;
+import { parted, TurnView } from "./turns.js";
 
 let running = null; // { abort, key, stopping }
 let view = null; // the nodes while it is open
@@ -28,7 +21,7 @@ export async function showCompare() {
   const last = [...document.querySelectorAll("#talk .asked h2")].at(-1)?.textContent ?? "";
   if (!view.question.value) view.question.value = $("question").value.trim() || last;
   if (!state.shelf) await attempt(loadModels);
-  if (!view.contenders.childElementCount) beginWith(view);
+  view.contenders.begin();
   view.question.focus();
   await attempt(view.table.load);
 }
@@ -56,22 +49,21 @@ function toggle(open) {
 
 function build() {
   const question = el("textarea", { id: "compare-question", rows: 2, dir: "auto", maxlength: 4000, required: true });
-  const contenders = el("ol", { class: "contenders" });
+  const contenders = contendersOf();
   const together = el("input", { type: "checkbox", id: "compare-together" });
-  const more = textButton("add", "Add another", () => contenders.append(contender(contenders)));
   const ask = el("button", { type: "submit", class: "primary" }, "Ask them all");
   const halt = el("button", { type: "button", class: "danger", hidden: true, onclick: stop }, "Stop");
   const result = el("div", { class: "compared" });
-  const told = table();
+  const told = table((comparison) => reopen(mine, comparison));
   const form = el(
     "form",
     { class: "stack compare-form" },
     el("div", { class: "field" }, el("label", { for: question.id }, "One question"), question),
-    el("fieldset", {}, el("legend", {}, "Who answers it"), contenders, more),
+    el("fieldset", {}, el("legend", {}, "Who answers it"), ...contenders.nodes),
     el("p", { class: "choice" }, together, el("label", { for: together.id }, "All at the same time, as far as memory allows. One after the other, the times can be compared.")),
     el("div", { class: "dialog-actions start" }, ask, halt),
   );
-  const mine = { question, contenders, together, ask, halt, more, result, table: told };
+  const mine = { question, contenders, together, ask, halt, result, table: told };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     run(mine);
@@ -86,75 +78,44 @@ function build() {
   return { ...mine, nodes: [head, el("p", { class: "quiet" }, "The same passages are found for all, and each is given as many of them as suit it. Nothing of it goes into the conversation."), form, result, told.node] };
 }
 
-/** Two to begin with: two models where there are two, else one in two settings. */
-function beginWith({ contenders }) {
-  const models = (state.shelf?.models ?? []).filter((one) => one.fits || one.state === "ready");
-  const chosen = state.shelf?.purposes.answering;
-  const order = [...models].sort((one, other) => (other.name === chosen) - (one.name === chosen));
-  const first = order[0]?.name ?? "";
-  contenders.append(contender(contenders, first), contender(contenders, order[1]?.name ?? first, order[1] ? "" : "free"));
+/** The places for what is found, what is said of it, and the columns. */
+function lay(result, words) {
+  const shared = new TurnView(words, { again: () => {}, edit: () => {} });
+  const columnsNode = el("div", { class: "columns" });
+  const note = el("p", { class: "quiet", role: "status" });
+  result.replaceChildren(el("h3", { class: "compared-question", dir: "auto" }, words), note, shared.parts.evidence, shared.parts.quotes, columnsNode);
+  result.scrollIntoView({ block: "start" });
+  return { shared, columnsNode, note };
 }
 
-const offered = () => (state.shelf?.models ?? []).map((one) => [one.name, visible(one.title) + (one.fits ? "" : " (won't fit)")]);
-
-/** The shelf has changed: what is chosen stays where it still is there. */
-function offerAnew() {
-  const options = offered();
-  for (const one of view.contenders.querySelectorAll(".who")) {
-    const anew = choice(options, one.value);
-    const chosen = anew.selectedIndex < 0 ? state.shelf.purposes.answering : one.value;
-    one.replaceChildren(...anew.children);
-    one.value = chosen;
+/** One that is kept, as it was. */
+function reopen({ question, result }, comparison) {
+  if (running) return tell("One at a time", "A comparison is under way. Stop it, or wait for its end, and open another then.");
+  const { shared, columnsNode, note } = lay(result, comparison.question);
+  question.value = comparison.question;
+  note.textContent = comparison.note;
+  const { answer } = comparison.results.find((one) => one.answer) ?? {};
+  if (answer) {
+    const { lead } = parted(answer);
+    shared.evidence(answer.evidence);
+    shared.quotes(answer.citations.filter((one) => lead.includes(one.marker)));
   }
-}
-
-function contender(list, model = state.shelf?.purposes.answering ?? "", preset = "") {
-  const number = list.childElementCount + 1;
-  const item = el(
-    "li",
-    {},
-    choice(offered(), model, { "aria-label": `Model ${number}`, class: "who" }),
-    choice(SETTINGS, preset, { "aria-label": `Settings of model ${number}`, class: "how" }),
-    iconButton("close", `Leave out model ${number}`, () => {
-      const next = item.nextElementSibling ?? item.previousElementSibling;
-      if (list.childElementCount > 2) item.remove();
-      else return announce("Two are the fewest that can be compared.");
-      next?.querySelector("select")?.focus();
-      return renumber(list);
-    }),
-  );
-  queueMicrotask(() => renumber(list));
-  return item;
-}
-
-function renumber(list) {
-  [...list.children].forEach((item, index) => {
-    item.querySelector(".who").setAttribute("aria-label", `Model ${index + 1}`);
-    item.querySelector(".how").setAttribute("aria-label", `Settings of model ${index + 1}`);
-    const out = item.querySelector("button");
-    out.setAttribute("aria-label", `Leave out model ${index + 1}`);
-    out.hidden = list.childElementCount <= 2;
+  comparison.results.forEach((one, index) => {
+    const column = new Column(comparison.question, one.contender, index);
+    columnsNode.append(column.node);
+    if (!one.answer) return column.fail(one.failure || "Its answer was deleted with its document.");
+    column.finish(one.answer);
+    return column.complete(comparison);
   });
-  if (view) view.more.hidden = list.childElementCount >= MOST;
 }
-
-const chosen = (list) =>
-  [...list.children].map((item) => {
-    const preset = item.querySelector(".how").value;
-    return { model: item.querySelector(".who").value, ...(preset && { preset }) };
-  });
 
 async function run({ question, contenders, together, ask, halt, result, table: told }) {
   const words = question.value.trim();
   if (running || !words || !state.collection) return;
-  const shared = new TurnView(words, { again: () => {}, edit: () => {} });
+  const { shared, columnsNode, note } = lay(result, words);
   const columns = [];
-  const columnsNode = el("div", { class: "columns" });
-  const note = el("p", { class: "quiet", role: "status" });
-  result.replaceChildren(el("h3", { class: "compared-question", dir: "auto" }, words), note, shared.parts.evidence, shared.parts.quotes, columnsNode);
   const mine = { abort: new AbortController(), key: null };
   running = mine;
-  result.scrollIntoView({ block: "start" });
   ask.hidden = true;
   halt.hidden = false;
   announce("Looking for passages.");
@@ -185,7 +146,7 @@ async function run({ question, contenders, together, ask, halt, result, table: t
     },
   };
   try {
-    const body = { question: words, contenders: chosen(contenders), together: together.checked };
+    const body = { question: words, contenders: contenders.chosen(), together: together.checked };
     await stream(`collections/${state.collection.id}/compare`, body, mine.abort.signal, (name, value) => {
       if (Number.isInteger(value.contender)) columns[value.contender]?.receive(name, value);
       else all[name]?.(value);
@@ -218,7 +179,7 @@ export function start() {
   $("open-compare").addEventListener("click", () => ($("compare").hidden ? showCompare() : leave()));
   // Whoever opens a conversation or another collection wants to see it.
   on("conversation", () => $("compare").hidden || leave());
-  on("models", () => view && offerAnew());
+  on("models", () => view?.contenders.refresh());
   on("collection", () => view && (view.ask.disabled = !state.collection));
   // What is asked in the conversation is seen there; a comparison under way goes on meanwhile.
   on("answering", () => state.answering && toggle(false));

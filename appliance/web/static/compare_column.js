@@ -50,7 +50,12 @@ export class Column {
     if (answer.refused) this.view.parts.prose.replaceChildren(el("p", { class: "refusal", dir: "auto" }, answer.answer));
     else this.view.write(parted(answer).prose, answer.sentences, false);
     if (answer.note) this.view.parts.foot.replaceChildren(el("p", { class: "notice" }, answer.note));
-    announce(`${visible(this.title)} has answered.`);
+  }
+
+  /** It came to no answer. */
+  fail(message) {
+    this.failure = message;
+    this.view.failed(message);
   }
 
   /** What it cost, as it goes into the table: what can't be compared with the others is left out. */
@@ -71,7 +76,7 @@ export class Column {
     this.measured(comparison.results[this.index].figures);
     if (comparison.id === null) return; // not kept: nobody answered
     const better = "This one is better";
-    const button = el("button", { type: "button", class: "vote", "aria-pressed": "false", "aria-label": `${better}: ${visible(this.title)}, answer ${this.index + 1}` }, icon("vote"), better);
+    const button = el("button", { type: "button", class: "vote", "aria-pressed": String(comparison.vote === this.index), "aria-label": `${better}: ${visible(this.title)}, answer ${this.index + 1}` }, icon("vote"), better);
     button.addEventListener("click", () =>
       attempt(async () => {
         const voted = button.getAttribute("aria-pressed") === "true";
@@ -99,9 +104,9 @@ const HANDLERS = {
     column.sentences = [...column.sentences, sentence];
     column.view.write(column.prose, column.sentences, true);
   },
-  finished: (column, { answer }) => column.finish(answer),
-  failed(column, { message }) {
-    column.failure = message;
-    column.view.failed(message);
+  finished(column, { answer }) {
+    column.finish(answer);
+    announce(`${visible(column.title)} has answered.`);
   },
+  failed: (column, { message }) => column.fail(message),
 };

@@ -14,20 +14,20 @@ const COLUMNS = ["Model", "Settings", "Answers", "Votes", "Passages", "First wor
 
 const cell = (value, words) => el("td", {}, value === null || value === undefined ? el("span", { class: "quiet", "aria-label": "not known" }, "–") : words(value));
 
-/** { node, load() }. */
-export function table() {
+/** { node, load() }. `open(comparison)` shows one of them again. */
+export function table(open) {
   const body = el("div", { class: "stack" });
   const node = el("section", { class: "group all-compared", "aria-labelledby": "compared-title" }, el("h3", { id: "compared-title" }, "All comparisons"), body);
   const load = async () => {
     const { comparisons, table: rows } = await call("GET", "comparisons");
-    body.replaceChildren(...(comparisons.length ? filled(comparisons, rows, load) : [el("p", { class: "quiet" }, "None yet. What you compare is kept here, with your votes.")]));
+    body.replaceChildren(...(comparisons.length ? filled(comparisons, rows, load, open) : [el("p", { class: "quiet" }, "None yet. What you compare is kept here, with your votes.")]));
   };
   // A vote changes the table.
   document.addEventListener("voted", () => node.isConnected && attempt(load));
   return { node, load };
 }
 
-function filled(comparisons, rows, load) {
+function filled(comparisons, rows, load, open) {
   const head = el("thead", {}, el("tr", {}, ...COLUMNS.map((name) => el("th", { scope: "col" }, name))));
   const lines = rows.map((row) =>
     el(
@@ -50,7 +50,7 @@ function filled(comparisons, rows, load) {
     await attempt(() => call("DELETE", `comparisons/${one.id}`).then(load));
   };
   const list = comparisons.map((one) =>
-    el("li", {}, el("div", { class: "ledger-text" }, el("p", { dir: "auto" }, visible(one.question)), el("p", { class: "quiet" }, when(one))), iconButton("remove", `Delete the comparison ${visible(one.question)}`, () => remove(one))),
+    el("li", {}, el("div", { class: "ledger-text" }, textButton("", nameNode(one.question), () => open(one)), el("p", { class: "quiet" }, when(one))), iconButton("remove", `Delete the comparison ${visible(one.question)}`, () => remove(one))),
   );
   return [
     el("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": "Table of all comparisons" }, el("table", {}, head, el("tbody", {}, ...lines))),

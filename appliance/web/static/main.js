@@ -42,7 +42,8 @@ const keysAreOn = () => localStorage.getItem("haversack-keys") !== "off";
 
 function help() {
   const list = el("dl", { class: "facts keys" }, ...SHORTCUTS.flatMap(([keys, what]) => [el("dt", {}, el("kbd", {}, keys)), el("dd", {}, what)]));
-  const words = el("p", {}, "Everything can be reached with Tab and Enter. The collection “guide” answers questions about Haversack itself.");
+  const guide = state.collections.some((one) => one.name === "guide");
+  const words = el("p", {}, "Everything can be reached with Tab and Enter.", guide && " The collection “guide” answers questions about Haversack itself.");
   const single = el("input", { id: "single-keys", type: "checkbox", onchange: () => localStorage.setItem("haversack-keys", single.checked ? "on" : "off") });
   single.checked = keysAreOn();
   const choice = el("p", {}, single, " ", el("label", { for: single.id }, "Use the shortcuts of a single letter"));

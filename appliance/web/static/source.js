@@ -60,6 +60,9 @@ function head(page) {
   $("source-place").textContent = place(page);
   $("source-back").disabled = page.position === 0;
   $("source-next").disabled = page.position >= page.pages - 1;
+  $("source-page").hidden = page.number === null || page.pages < 2;
+  $("source-page").max = page.pages;
+  $("source-page").value = page.number;
 }
 
 /** Draw the page and the boxes; false where there is no picture of it, and its text must do. */
@@ -116,10 +119,20 @@ export function turnPage(step) {
   show({ id: shown.id, position, start: 0, end: 0, wantsText: shown.asText && shown.page.picture });
 }
 
+/** To the page whose number was typed; what is no page of it goes away again. */
+function goTo() {
+  if (!shown?.page) return;
+  const { number, pages, position } = shown.page;
+  const wanted = Number($("source-page").value);
+  if (Number.isInteger(wanted) && wanted >= 1 && wanted <= pages) turnPage(wanted - 1 - position);
+  else $("source-page").value = number;
+}
+
 export function start() {
   $("source-close").addEventListener("click", closeSource);
   $("source-back").addEventListener("click", () => turnPage(-1));
   $("source-next").addEventListener("click", () => turnPage(1));
+  $("source-page").addEventListener("change", goTo);
   $("source-view").addEventListener("click", () => show({ ...shown, wantsText: !shown.asText }));
   $("source-original").addEventListener("click", () =>
     attempt(async () => {
@@ -128,7 +141,8 @@ export function start() {
   );
   $("source").addEventListener("keydown", (event) => {
     if (event.key === "Escape") closeSource();
-    else if (event.key === "ArrowLeft" && event.target.tagName !== "INPUT") turnPage(-1);
+    else if (event.target.tagName === "INPUT") return;
+    else if (event.key === "ArrowLeft") turnPage(-1);
     else if (event.key === "ArrowRight") turnPage(1);
     else return;
     event.preventDefault();

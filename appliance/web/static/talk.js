@@ -204,6 +204,7 @@ export function showBeginning() {
   const examples = collection?.name === "guide" && !empty ? el("div", { class: "examples" }, ...EXAMPLES.map((text) => textButton("ask", text, () => ask(text)))) : null;
   const title = empty && !isGuest ? "Put in what you carry, then ask." : "What do you want to know?";
   $("talk").replaceChildren(el("div", { class: "beginning" }, el("h2", {}, title), hint, el("ol", { class: "steps" }, ...steps), examples));
+  $("talk").scrollTop = 0;
 }
 
 export function start() {
