@@ -38,13 +38,14 @@ def processor_seconds() -> float:
     return time.process_time()
 
 
-def cores_of_a_processor(folder: Path = PROCESSORS) -> float:
-    """How many real cores stand behind each processor that programs run on: a half where cores have hyperthreads; 1 where the system doesn't say."""
+def cores_of_a_processor(folder: Path = PROCESSORS) -> float | None:
+    """How many real cores stand behind each processor that programs run on: a half where cores have hyperthreads. None where the system doesn't
+    say, as Windows and macOS don't."""
     try:
         siblings = [path.read_text() for path in folder.glob("cpu[0-9]*/topology/thread_siblings_list")]
     except OSError:
-        return 1.0
-    return len(set(siblings)) / len(siblings) if siblings else 1.0
+        return None
+    return len(set(siblings)) / len(siblings) if siblings else None
 
 
 class Meter:
@@ -60,7 +61,8 @@ class Meter:
         self._rapl = rapl or Rapl()
         self._look = look
         self._stat = stat
-        self.watts_of_a_processor = WATTS_OF_A_CORE * cores_of_a_processor(processors)
+        self._cores = cores_of_a_processor(processors)
+        self.watts_of_a_processor = WATTS_OF_A_CORE * (self._cores or 1.0)
 
     def begin(self) -> Period:
         return Period(self, time.monotonic(), self._rapl.read(), self.busy_seconds(), self._look())
@@ -83,7 +85,8 @@ class Meter:
             case method if method == BATTERY:
                 return "Measured by the battery: the whole machine with its screen, shared out by processor time. About a third more or less."
         why = "This machine's energy counters may only be read by its administrator" if self._rapl.found else "This machine tells no energy"
-        return f"{why}, so it is estimated: processor time × {WATTS_OF_A_CORE:g} W a core. It may be half as much, or half more."
+        apart = "" if self._cores else " Where a core has two hyperthreads, half as much again: this system doesn't tell them apart."
+        return f"{why}, so it is estimated: processor time × {WATTS_OF_A_CORE:g} W a core. It may be half as much, or half more.{apart}"
 
     def busy_seconds(self) -> float | None:
         """What all programs used of all cores since the start; None where the system doesn't say."""

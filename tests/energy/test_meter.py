@@ -40,11 +40,14 @@ def test_processor_time_is_what_is_left_where_nothing_is_measured(tmp_path: Path
 
 
 def test_two_hyperthreads_are_one_core_of_the_estimate(tmp_path: Path) -> None:
-    assert cores_of_a_processor(tmp_path / "none") == 1
+    assert cores_of_a_processor(tmp_path / "none") is None
+    assert "doesn't tell them apart" in Meter(Rapl(tmp_path), lambda: None, processors=tmp_path / "none").sentence
     assert cores_of_a_processor(topology(tmp_path / "plain", "0", "1")) == 1
     assert cores_of_a_processor(topology(tmp_path / "mixed", "0-1", "0-1", "2", "3")) == 0.75
     laptop = topology(tmp_path / "laptop", "0,4", "1,5", "2,6", "3,7", "0,4", "1,5", "2,6", "3,7")
-    energy = Meter(Rapl(tmp_path), lambda: None, processors=laptop).begin().end(8.0)  # one second on all eight
+    meter = Meter(Rapl(tmp_path), lambda: None, processors=laptop)
+    assert "apart" not in meter.sentence
+    energy = meter.begin().end(8.0)  # one second on all eight
     assert energy is not None
     assert energy.joules == 32
 
