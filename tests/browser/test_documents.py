@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watched
-from tests.browser.test_journey import new_collection, open_collection
+from tests.browser.test_journey import names_in_ledger, new_collection, open_collection
 from tests.clinic import PAGES_WITH_A_SCAN, make_pdf
 
 pytestmark = pytest.mark.browser
@@ -79,6 +79,7 @@ def test_a_file_that_was_not_chosen_again_leaves_the_buttons_as_they_were(watch:
     (tmp_path / "plain.txt").write_text("The well was dug in May.", encoding="utf-8")
     page.set_input_files("#files", tmp_path / "plain.txt")
     expect(page.locator("#collection-counts")).to_contain_text("1 document", timeout=60_000)
+    assert names_in_ledger(page) == ["locked.pdf", "plain.txt"]
 
 
 def test_what_is_open_or_has_the_focus_stays_so_while_documents_are_read(watch: Watch) -> None:

@@ -198,17 +198,16 @@ export function start() {
   });
 }
 
-/** Esc clears the search, then closes the side where it lies over the page. An answer that is being written is stopped from elsewhere. */
+/** Esc empties the search, then closes the side where it lies over the page; an answer that is being written goes on. */
 function escape(event) {
   if (event.key !== "Escape") return;
   const find = $("find-conversation");
-  const searching = event.target === find;
-  const over = document.body.classList.contains("side-open");
-  if (searching || over) event.preventDefault();
-  if (searching && find.value) {
+  if (event.target === find && find.value) {
+    event.preventDefault();
     find.value = "";
     find.dispatchEvent(new Event("input"));
-  } else if (over) {
+  } else if (document.body.classList.contains("side-open")) {
+    event.preventDefault();
     closeSide();
     $("menu").focus();
   }
