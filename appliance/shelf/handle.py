@@ -59,6 +59,7 @@ class Handle:
         self.note = ""
         self.context = context
         self.threads = threads
+        self._ends: Callable[[float], Energy | None] | None = None
 
     @property
     def ready(self) -> bool:
@@ -108,6 +109,17 @@ class Handle:
         with self.hold(request.client, cancel) as held:
             yield from held.wait()
             yield from held.generate(request, cancel)
+
+    def measured(self, request: Request) -> Callable[[float], Energy | None]:
+        """Begins to measure what a request takes. All that is asked of one handle is one answer, in however many pieces it is written; the
+        probe's measuring, and what is only read ahead, is none."""
+        if request.client == PROBE or not request.max_tokens:
+            return _unmeasured()
+        if self._ends is None:
+            self._ends = self._loaded.measure()
+        else:
+            self._ends(0.0)
+        return self._ends
 
     def close(self) -> None:
         """The model stays loaded, for whoever comes next; `Loaded.close` ends it."""
@@ -177,12 +189,11 @@ class Hold:
         if self._slot is None:
             yield Done(0, 0, 0, "cancelled")
             return
-        measure = self._loaded.measure if request.client != PROBE else _unmeasured
-        ends = measure()
+        ends: Callable[[float], Energy | None] | None = None
         for event in self._generator().generate(request, cancel):
-            if isinstance(event, Waiting):
-                ends = measure()  # what others' answers take is theirs
-            yield replace(event, energy=ends(event.processor_ms / 1000)) if isinstance(event, Done) else event
+            if ends is None and not isinstance(event, Waiting):
+                ends = self._handle.measured(request)  # until here others answered, or the model was loaded
+            yield replace(event, energy=ends(event.processor_ms / 1000)) if isinstance(event, Done) and ends else event
 
     def _generator(self) -> Generator:
         assert self._slot is not None, "wait() was not called to its end, or was cancelled"

@@ -39,6 +39,22 @@ def test_an_answer_says_what_it_took_and_the_day_sums_it_up(api: Caller, field: 
     assert answer["completion_tokens"] > 0
 
 
+def test_a_translation_in_several_pieces_is_one_answer(api: Caller) -> None:
+    before = api.json("GET", "energy")["today"]
+    api.stream("translate", {"text": "The clinic has 12 beds. It was opened in 2019.", "language": "French"})
+    after = api.json("GET", "energy")
+    assert after["today"]["answers"] == before["answers"] + 1
+    assert after["today"]["watt_hours"] == pytest.approx(before["watt_hours"] + after["last_answer"]["joules"] / 3600)
+
+
+def test_reading_ahead_of_a_comparison_is_no_answer(api: Caller, field: Any, appliance: Appliance) -> None:
+    model = appliance.answering.name
+    before = api.json("GET", "energy")["today"]["answers"]
+    asked = {"question": QUESTION, "contenders": [{"model": model}, {"model": model, "preset": "exact"}]}
+    assert api.stream(f"collections/{field['id']}/compare", asked)[-1][0] == "compared"
+    assert api.json("GET", "energy")["today"]["answers"] == before + 2
+
+
 def test_the_saver_at_quotes_only_lets_no_model_write(api: Caller, field: Any, appliance: Appliance) -> None:
     shown = api.json("PUT", "energy/saver", {"level": "quotes"})["saver"]
     assert (shown["on"], shown["level"]) == (True, "quotes")
