@@ -63,7 +63,6 @@ class Child:
             variant=self._engine.variant,
             load_ms=took,
             resident_bytes=_resident(),
-            tools=self._template.can_call_tools,
         )
         while True:
             request = self._queue.get()

@@ -109,14 +109,6 @@ class Generator:
         process = self._process
         return process.variant if process else ""
 
-    @property
-    def can_call_tools(self) -> bool:
-        """Whether the model's chat template takes tools; the model is loaded for that where it isn't yet. Raises GeneratorFailed."""
-        if not self.ready:
-            self.count_tokens([""])
-        process = self._process
-        return process is not None and process.can_call_tools
-
     def start(self, beginning: Sequence[Message] = (), *, client: str = "page", cancel: threading.Event | None = None) -> None:
         """Load the model and read `beginning` ahead (say, the system message), so that the first question finds it in memory.
 

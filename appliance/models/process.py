@@ -52,8 +52,6 @@ class ModelProcess:
         """Requests that were sent and had no last reply, those that nobody waits for any more included."""
         self.ready = False
         self.resident_bytes = 0
-        self.can_call_tools = False
-        """Whether the model's template lays out tools; False until it is ready."""
         self.variant = ""
         """The kind of processor whose instructions llama.cpp uses; empty until it is ready, or where it was built for one kind only."""
         self.too_new = False
@@ -154,7 +152,7 @@ class ModelProcess:
                 child.kill()
                 break
             if reply["is"] == "ready":
-                self.resident_bytes, self.variant, self.can_call_tools = reply["resident_bytes"], reply["variant"], reply["tools"]
+                self.resident_bytes, self.variant = reply["resident_bytes"], reply["variant"]
                 self.ready = True
             elif reply["id"] == 0:
                 refusal = reply["detail"]

@@ -6,7 +6,7 @@ to the child    {"do": "generate", "id": 1, "prompt": [{"role": "user", "content
                  "stop": [], "sampling": {}, "schema": null, "tools": []}
                 {"do": "count", "id": 2, "prompts": ["raw text"]}               answered at once, even while an answer is written
                 {"do": "cancel", "id": 1}
-from the child  {"is": "ready", "id": 0, "context": 2048, "load_ms": 150, "resident_bytes": 0, "variant": "haswell", "tools": false}
+from the child  {"is": "ready", "id": 0, "context": 2048, "load_ms": 150, "resident_bytes": 0, "variant": "haswell"}
                 {"is": "reading", "id": 1, "done": 64, "total": 900}   {"is": "piece", "id": 1, "text": "…"}
                 {"is": "done", "id": 1, "prompt_tokens": 900, "completion_tokens": 12, "reused_tokens": 832, "reason": "end",
                  "thought_tokens": 0, "reading_ms": 9.1, "writing_ms": 80.0, "processor_ms": 150.0}

@@ -18,7 +18,8 @@ from appliance.models.request import Request
 from appliance.shelf.entries import ShelfModel
 
 if TYPE_CHECKING:
-    from appliance.shelf.loaded import Loaded, Slot
+    from appliance.shelf.loaded import Loaded
+    from appliance.shelf.slots import Slot
 
 PROBE = "probe"
 """The client that measures speed: what that takes is no answer's energy."""
@@ -158,7 +159,7 @@ class Hold:
     def wait(self) -> Iterator[Waiting]:
         if self._slot is not None:
             return
-        ticket = self._loaded.join()
+        ticket = self._loaded.join(self._client)
         told = 0
         try:
             while not self._cancel.is_set():

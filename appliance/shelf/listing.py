@@ -10,9 +10,10 @@ from appliance.machine.facts import Memory
 from appliance.machine.look import memory_now
 from appliance.shelf.entries import ShelfModel
 from appliance.shelf.fitting import free_for_models, misfit
-from appliance.shelf.loaded import Loaded, State
+from appliance.shelf.loaded import Loaded
 from appliance.shelf.purposes import Speed
 from appliance.shelf.shelf import ModelShelf
+from appliance.shelf.slots import State
 
 
 def shelf_as_json(shelf: ModelShelf, loaded: Loaded | None = None, *, served: bool = False) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from appliance.documents import Energy
 from appliance.errors import GeneratorFailed, ModelAltered, ModelTooLarge, NoSuchModel
@@ -23,6 +23,7 @@ from appliance.shelf.entries import ShelfModel, with_context
 from appliance.shelf.fitting import free_for_models, misfit
 from appliance.shelf.handle import Handle, own_parameters, taken_off
 from appliance.shelf.shelf import ModelShelf
+from appliance.shelf.slots import Slot, State, Ticket
 
 Measure = Callable[[], Callable[[float], Energy | None]]
 """Begins; what it returns ends it, and is told the processor seconds that were used."""
@@ -30,40 +31,6 @@ Measure = Callable[[], Callable[[float], Energy | None]]
 
 def unmeasured() -> Callable[[float], Energy | None]:
     return lambda _: None
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """How far a model is: `state` is idle, loading, ready, busy, or "failed: " and the sentence."""
-
-    state: str
-    resident_bytes: int = 0
-    context: int = 0
-    threads: int = 0
-    waiting: int = 0
-
-
-@dataclass(slots=True)
-class Slot:
-    """A model that is loaded or being loaded. Guarded by the lock of `Loaded`."""
-
-    model: ShelfModel
-    context: int
-    threads: int
-    threads_told: bool = False
-    """Somebody asked for so many; else they are what was usual when it was loaded."""
-    leases: int = 1
-    used: int = 0
-    generator: Generator | None = None
-    """None while the files are being compared."""
-    removed: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Ticket:
-    """A place in the line of those who need room."""
-
-    number: int = field(default_factory=itertools.count(1).__next__)
 
 
 class Loaded:
@@ -128,10 +95,11 @@ class Loaded:
             return {model.name: self._state(model.name) for model in self.shelf.all()}
 
     def queue(self) -> tuple[tuple[str, int], ...]:
-        """Who waits for an answer, as (client, how many are before it), of all the models that are loaded."""
+        """Who waits for an answer, as (client, how many are before it): of all the models that are loaded, and for room."""
         with self._changed:
             generators = [slot.generator for slot in self._slots.values() if slot.generator is not None]
-        return tuple(place for generator in generators for place in generator.waiters)
+            line = [(ticket.client, self.ahead(ticket)) for ticket in self._line]
+        return tuple([place for generator in generators for place in generator.waiters] + line)
 
     def misfit(self, model: ShelfModel) -> str:
         """Why the model can't be loaded with the memory there is here; "" where it can, others being unloaded for it."""
@@ -160,7 +128,7 @@ class Loaded:
             slot = self._slots.pop(wanted, None)
             if slot:
                 slot.removed = True
-                self._close(slot)
+                slot.close()
             self._failed.pop(wanted, None)
             self._changed.notify_all()
         try:
@@ -173,7 +141,7 @@ class Loaded:
         """Let a model's memory go, unless it is busy. It is loaded again with its next question."""
         with self._changed:
             slot = self._slots.get(name.removesuffix(":latest"))
-            if slot and not self._busy(slot):
+            if slot and not slot.busy:
                 self._evict(slot)
                 self._changed.notify_all()
 
@@ -184,13 +152,13 @@ class Loaded:
             slots, self._slots = list(self._slots.values()), {}
             self._changed.notify_all()
         for slot in slots:
-            self._close(slot)
+            slot.close()
 
     # What handles do
 
-    def join(self) -> Ticket:
-        """A place at the end of the line. `leave` gives it up."""
-        ticket = Ticket()
+    def join(self, client: str) -> Ticket:
+        """A place at the end of the line. `leave` gives it up, and so does `take` that gives a model."""
+        ticket = Ticket(client)
         with self._changed:
             self._line.append(ticket)
         return ticket
@@ -202,9 +170,9 @@ class Loaded:
                 self._changed.notify_all()
 
     def ahead(self, ticket: Ticket) -> int:
-        """How many wait before it; at least 1, those that hold the memory."""
+        """How many are before it: in the line, and those that the models that hold the memory are to answer first."""
         with self._changed:
-            return self._line.index(ticket) + 1 if ticket in self._line else 1
+            return (self._line.index(ticket) if ticket in self._line else 0) + max(1, sum(slot.leases for slot in self._slots.values()))
 
     def take_loaded(self, handle: Handle) -> Slot | None:
         """The handle's model, held until `give_back`, where it is loaded and enough."""
@@ -221,7 +189,10 @@ class Loaded:
             if slot is None:
                 self._changed.wait(seconds)
                 slot = self._try(handle, ticket)
-            if slot is None or slot.generator is not None:
+            if slot is None:
+                return None
+            self.leave(ticket)
+            if slot.generator is not None:
                 return slot
         return self._load(slot)
 
@@ -254,7 +225,7 @@ class Loaded:
         if leased := self._lease(handle):
             return leased
         slot = self._slots.get(name)
-        if slot and self._busy(slot):
+        if slot and slot.busy:
             return None
         if all(model.name != name for model in self.shelf.all()):
             raise taken_off(handle.name)
@@ -281,8 +252,8 @@ class Loaded:
         if free is None:
             return True
         needed = model.memory(context)
-        while self._slots and sum(slot.model.memory(slot.context) for slot in self._slots.values()) + needed > free:
-            idle = [slot for slot in self._slots.values() if not self._busy(slot)]
+        while self._slots and sum(slot.needs for slot in self._slots.values()) + needed > free:
+            idle = [slot for slot in self._slots.values() if not slot.busy]
             if not idle:
                 return False
             self._evict(min(idle, key=lambda slot: slot.used))
@@ -298,11 +269,7 @@ class Loaded:
         raise ModelTooLarge(name=model.title, needed=gigabytes(needed), context=context, available=gigabytes(free))
 
     def _free(self) -> int | None:
-        return free_for_models(self._memory(), [self._held(slot) for slot in self._slots.values()])
-
-    def _held(self, slot: Slot) -> int:
-        private = slot.generator.private_bytes if slot.generator else 0
-        return slot.model.memory(slot.context) if private is None else private
+        return free_for_models(self._memory(), [slot.held for slot in self._slots.values()])
 
     def _load(self, slot: Slot) -> Slot:
         """Outside the lock: reading gigabytes to compare them takes a while."""
@@ -328,22 +295,10 @@ class Loaded:
             self._changed.notify_all()
         return slot
 
-    def _busy(self, slot: Slot) -> bool:
-        return slot.leases > 0 or bool(slot.generator and slot.generator.waiting)
-
     def _evict(self, slot: Slot) -> None:
         del self._slots[slot.model.name]
-        self._close(slot)
-
-    def _close(self, slot: Slot) -> None:
-        if slot.generator:
-            slot.generator.close()
+        slot.close()
 
     def _state(self, name: str) -> State:
         slot = self._slots.get(name)
-        if slot is None or not (slot.leases or (slot.generator and slot.generator.ready)):
-            return State(f"failed: {self._failed[name]}" if name in self._failed else "idle")
-        generator = slot.generator
-        if generator is None or not generator.ready:
-            return State("loading", 0, slot.context, slot.threads)
-        return State("busy" if self._busy(slot) else "ready", generator.resident_bytes, slot.context, slot.threads, generator.waiting)
+        return (slot.state if slot else None) or State(f"failed: {self._failed[name]}" if name in self._failed else "idle")

@@ -74,7 +74,6 @@ def test_raw_text_is_taken_as_it_is_control_tokens_and_all(shared_generator: Gen
 def test_times_are_told_and_a_model_without_tools_says_so(shared_generator: Generator) -> None:
     _, done = write(shared_generator, Parameters(), 8)
     assert done.writing_ms > 0
-    assert not shared_generator.can_call_tools
     tools = [{"type": "function", "function": {"name": "weather", "description": "tell it", "parameters": {"type": "object"}}}]
     with pytest.raises(ModelUnable, match="no place for tools"):
         list(shared_generator.generate(Request(ASK, 2, tools=tools), threading.Event()))

@@ -73,7 +73,7 @@ def room(shelf: ModelShelf) -> Iterator[Callable[[int], Loaded]]:
         loaded: Loaded
 
         def memory() -> Memory:
-            return Memory(64_000_000_000, models * MODEL - sum(loaded._held(slot) for slot in loaded._slots.values()))
+            return Memory(64_000_000_000, models * MODEL - sum(slot.held for slot in loaded._slots.values()))
 
         loaded = Loaded(shelf, 2, memory=memory)
         opened.append(loaded)
@@ -193,6 +193,23 @@ def test_who_holds_a_model_counts_and_writes_with_it_and_waits_once(room: Callab
             assert list(other.generate(Request(SHORT, 4), cancel)) == [Done(0, 0, 0, "cancelled")]
     assert loaded._line == []
     assert [state.state for state in loaded.states().values()] == ["ready", "idle"]
+
+
+def test_who_waits_for_memory_is_told_of_all_who_go_first(room: Callable[[int], Loaded], add: Add) -> None:
+    loaded = room(1)
+    add("second")
+    cancel = threading.Event()
+    first, second = loaded.generator(), loaded.generator("second")
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(ask, first, LONG, 400, cancel) for _ in range(3)]
+        soon(lambda: first.waiting == 3)
+        with second.hold("page", cancel) as held:
+            waits = held.wait()
+            assert next(waits) == Waiting(3)
+            assert loaded.queue()[-1] == ("page", 3)
+            cancel.set()
+            assert list(waits) == []
+        assert [end(one.result(30)).reason for one in asked] == ["cancelled"] * 3
 
 
 def test_what_can_not_fit_says_so_before_it_is_loaded(shelf: ModelShelf, add: Add) -> None:
