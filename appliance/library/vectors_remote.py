@@ -72,6 +72,8 @@ class RemoteVectors:
         self._exact = ExactVectors(library)
         self._opened: dict[int, Opened] = {}
         self._waiting: set[int] = set()
+        self._sent: dict[int, tuple[Ids, NDArray[numpy.uint32]]] = {}
+        """Chunk ids and checksums that were last sent to a collection, or are being sent: more than `_opened` says until that is done."""
         self._behind: set[int] = set()
         """Collections that have lost documents whose vectors may still be on the server."""
         self._failure: tuple[float, str] | None = None
@@ -95,6 +97,7 @@ class RemoteVectors:
             return []
         try:
             found = self._query(opened.name, vector.reshape(1, -1), limit + min(opened.dead, 1000), _SEARCH_SECONDS)[0]
+            found = [hit for hit in found if not self._in_tail(collection_id, opened, *hit[:2])]
             hits = [hit for hit, alive in zip(found, self._are_alive(opened, found), strict=True) if alive]
         except (BaseCampFailed, Unfit) as error:
             self._failed(error)
@@ -182,6 +185,13 @@ class RemoteVectors:
             raise Unfit("found something that can't be right")
         return hits
 
+    def _in_tail(self, collection_id: int, opened: Opened, chunk: int, mark: int) -> bool:
+        """Whether it was sent since `opened` was read: it is searched for here, and says nothing against the server."""
+        ids, marks = self._sent.get(collection_id, (opened.ids, opened.marks))
+        row = int(numpy.searchsorted(ids, chunk))
+        newer = not len(opened.ids) or chunk > opened.ids[-1]
+        return bool(newer and row < len(ids) and ids[row] == chunk and marks[row] == mark)
+
     def _are_alive(self, opened: Opened, found: Sequence[tuple[int, int, float]]) -> list[bool]:
         """Which of them the library has. Raises Unfit where one was never put there: another library's, or another text's."""
         chunks = numpy.array([chunk for chunk, _, _ in found], dtype=numpy.int64)
@@ -246,6 +256,7 @@ class RemoteVectors:
             self._failure = None
             if gone or not len(matrix.ids):
                 self._opened.pop(collection_id, None)
+                self._sent.pop(collection_id, None)
 
     def _compare(self, collection_id: int, matrix: Matrix, gone: bool) -> None:
         names = self._names(f"{collection_id}-")
@@ -271,6 +282,7 @@ class RemoteVectors:
             self._ask("make", name=name)
         self._ask("claim", name=name, writer=self._writer)
         there = set(self._ids(name))
+        self._sent[collection_id] = (ids, marks)
         for batch in _batches(sorted(there - wanted.keys())):
             self._ask("delete", _BATCH_SECONDS, name=name, ids=batch)
         for batch in _batches([one for one in wanted if one not in there]):

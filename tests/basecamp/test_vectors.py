@@ -99,6 +99,34 @@ def test_what_is_new_is_found_at_once_and_goes_there_with_the_next_refresh(
     until(lambda: [len(ids) for ids in chroma.held().values()] == [81])
 
 
+def test_searching_while_vectors_are_being_sent_says_nothing_against_the_server(
+    library: Library, make: Maker, filled: int, chroma: Chroma, ask: Asks
+) -> None:
+    sent, go = threading.Event(), threading.Event()
+
+    def pausing(request: Mapping[str, Any], seconds: float) -> Any:
+        result = ask(request, seconds)
+        if request["call"] == "add" and added:
+            sent.set()
+            assert go.wait(60)
+        return result
+
+    added: list[str] = []
+    vectors = RemoteVectors(library, pausing, "camp:8000", pause=600, patience=0.05)
+    try:
+        opened(vectors, filled)
+        added.append(make(library, filled, "c.txt", "A third, new one.").name)
+        vectors.refresh(filled)
+        assert sent.wait(60)
+        asked = vectors_for(["A third, new one."])[0]
+        assert alike(vectors.search(filled, asked, 5), ExactVectors(library).search(filled, asked, 5))
+        assert vectors.state(filled) == "chroma"
+        assert vectors.sentence == "Passages are found by their vectors at camp:8000."
+    finally:
+        go.set()
+        vectors.close()
+
+
 def test_removed_documents_are_never_found_and_their_vectors_are_deleted_there(library: Library, filled: int, remote: Remote, chroma: Chroma) -> None:
     vectors = opened(remote(), filled)
     first = library.documents(filled)[0]
