@@ -98,15 +98,19 @@ def test_two_changes_in_quick_succession_are_both_kept(watch: Watch, workshop: s
     for name, value in (("temperature", "0.3"), ("top_p", "0.5")):
         page.fill(f"#parameter-{name}", value)
         page.press(f"#parameter-{name}", "Enter")
-    page.fill("#parameter-min_p", "0.2")  # and a third is still being typed
+    page.fill("#parameter-seed", "-1")  # a third is refused
+    page.fill("#parameter-min_p", "0.2")  # and a fourth is still being typed
     held[0].continue_()
     expect(page.locator("dialog .dialog-foot")).to_contain_text("2 changed here")
     expect(page.locator("#parameter-min_p")).to_have_value("0.2")
+    expect(page.locator("#parameter-seed-error")).to_contain_text("from 0 to")
     collection = f"collections/{identity(page, 'collections', 'field')}"
     assert told(page, collection) == {"temperature": 0.3, "top_p": 0.5}
+    page.fill("#parameter-min_p", "0.05")
     page.click("dialog .dialog-foot >> text=Reset")
     expect(page.locator("dialog .dialog-foot")).to_contain_text("Nothing is changed here.")
     assert told(page, collection) == {}
+    expect(page.locator("#parameter-seed")).to_have_value("0")
 
 
 def test_what_is_chosen_holds_for_an_overview_too(watch: Watch, workshop: str) -> None:

@@ -27,7 +27,8 @@ export function row(range, { set, outside, most = range.most }) {
     else field.removeAttribute("aria-invalid");
   };
   const take = async () => {
-    if (field.value === shown && !field.validity.badInput) return refuse("");
+    refuse("");
+    if (field.value === shown && !field.validity.badInput) return undefined;
     if (text) return refuse(await set(range.name, field.value.trim() || null));
     const value = Number(field.value);
     const right = field.value.trim() !== "" && Number.isFinite(value) && value >= range.least && value <= range.most && (range.kind !== "int" || Number.isInteger(value));
@@ -42,6 +43,7 @@ export function row(range, { set, outside, most = range.most }) {
     "again",
     "Back",
     async () => {
+      refuse("");
       refuse(await set(range.name, null));
       field.focus();
     },
@@ -57,16 +59,16 @@ export function row(range, { set, outside, most = range.most }) {
   );
   return {
     node,
-    /** The value that holds, and whether it was set here. */
-    show(value, own) {
-      // Another one was kept while this one is being typed: what is typed stays.
-      const typing = document.activeElement === field && field.value !== shown;
+    /** The value that holds, and whether it was set here. Unless `anew`, what is being typed stays, and what was refused with its sentence. */
+    show(value, own, anew) {
+      const stays = !anew && (field.hasAttribute("aria-invalid") || (document.activeElement === field && field.value !== shown));
       shown = value === null ? "" : String(value);
-      if (!typing) field.value = shown;
       field.placeholder = value === null ? "as the model has it" : "";
       if (slider) slider.value = value ?? range.least;
       changed.hidden = back.hidden = !own;
       node.classList.toggle("own", own);
+      if (stays) return;
+      field.value = shown;
       refuse("");
     },
   };

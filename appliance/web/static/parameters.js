@@ -48,10 +48,10 @@ export async function showParameters() {
   const said = el("p", { class: "quiet", role: "status" });
   const rows = new Map();
 
-  const show = ({ parameters, model: name, effective, sentence }) => {
+  const show = ({ parameters, model: name, effective, sentence }, anew) => {
     answerer = model.value = name;
     gone.textContent = sentence ?? "";
-    for (const [of, one] of rows) one.show(effective[of] ?? null, of in parameters);
+    for (const [of, one] of rows) one.show(effective[of] ?? null, of in parameters, anew);
     const set = Object.keys(parameters).length;
     const count = set + (name ? 1 : 0);
     said.textContent = count ? `${count} changed here. The next question is answered with that.` : "Nothing is changed here.";
@@ -59,15 +59,15 @@ export async function showParameters() {
     for (const [name] of PRESETS) presets[name].setAttribute("aria-pressed", String(fits(known.presets[name], effective)));
   };
   const after = (work) => (before = before.then(work));
-  const load = () => after(() => attempt(async () => show(await scope.told())));
+  const load = () => after(() => attempt(async () => show(await scope.told(), true)));
   /** Keep what `wanted` makes of what is set there by then; a refusal is given back in its one sentence. */
-  const keep = (wanted) => {
+  const keep = (wanted, anew = false) => {
     const where = scope;
     return after(async () => {
       try {
         const { parameters, model: name } = await where.told();
         await where.put({ parameters, model: name, ...wanted(parameters) });
-        if (where === scope) show(await where.told());
+        if (where === scope) show(await where.told(), anew);
         if (where === all.collection) await preferences.load();
         return "";
       } catch (error) {
@@ -78,7 +78,7 @@ export async function showParameters() {
   const set = (name, value) =>
     keep(({ [name]: _, ...rest }) => ({ parameters: value === null ? rest : { ...rest, [name]: value } }));
   const allAtOnce = async (wanted, words) => {
-    const refusal = await keep(wanted);
+    const refusal = await keep(wanted, true);
     if (refusal) said.textContent = refusal;
     else announce(words);
   };
