@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Route, expect
@@ -45,6 +46,21 @@ def test_an_older_search_that_comes_late_is_not_shown(watch: Watch) -> None:
         held[0].fulfill(json={"conversations": [found("what old words found")]})
     page.evaluate("new Promise((resolve) => setTimeout(resolve))")  # so that what came late could be shown
     expect(page.locator("#conversations")).to_contain_text("what new words found")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 600), (390, 720)])
+def test_many_collections_leave_room_for_what_stands_below_them(watch: Watch, width: int, height: int) -> None:
+    page = watch(width=width, height=height).open()
+    page.evaluate("""import("/static/state.js").then(({ change }) => {
+      document.body.classList.add("side-open");
+      const collections = Array.from({ length: 30 }, (_, id) => ({ id, name: `Mission ${id}`, documents: 3, chunks: 9, pack: null }));
+      change("collections", { collections, collection: collections[25] });
+    })""")
+    expect(page.locator("#collections .open")).to_be_in_viewport()
+    names = ("collections", "find-conversation", "conversations", "workshop-title", "workshop")
+    boxes = [box for name in names if (box := page.locator(f"#{name}").bounding_box())]
+    assert [box["y"] + box["height"] <= below["y"] for box, below in pairwise(boxes)] == [True] * 4
+    assert boxes[2]["height"] > 80, "a few conversations can be seen"
 
 
 def found(title: str) -> dict[str, object]:

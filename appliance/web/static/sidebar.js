@@ -140,6 +140,17 @@ function showCollections() {
     count.textContent = `${pack ? "pack · " : ""}${documents}`;
     count.setAttribute("aria-label", plural(documents, "document") + (pack ? ", a pack" : ""));
   }
+  if (opened !== state.collection?.id) showOpened();
+}
+
+let opened = null;
+
+/** Of many collections the open one is in sight when it is opened; afterwards the list stays where it was scrolled to. */
+function showOpened() {
+  opened = state.collection?.id;
+  const list = $("collections");
+  const row = list.querySelector(".open");
+  if (row) list.scrollTop = row.offsetTop - list.offsetTop - (list.clientHeight - row.offsetHeight) / 2;
 }
 
 function conversationRow(conversation, open) {
