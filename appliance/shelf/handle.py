@@ -43,7 +43,7 @@ def taken_off(title: str) -> GeneratorFailed:
     return GeneratorFailed(detail=f"{title} was taken off the shelf")
 
 
-def _unmeasured() -> Callable[[float], Energy | None]:
+def unmeasured() -> Callable[[float], Energy | None]:
     return lambda _: None
 
 
@@ -115,7 +115,7 @@ class Handle:
         """Begins to measure what a request takes. All that is asked of one handle is one answer, in however many pieces it is written; the
         probe's measuring, and what is only read ahead, is none."""
         if request.client == PROBE or not request.max_tokens:
-            return _unmeasured()
+            return unmeasured()
         if self._ends is None:
             self._ends = self._loaded.measure()
         else:

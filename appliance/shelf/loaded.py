@@ -21,16 +21,12 @@ from appliance.models.generator import Generator
 from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.shelf.entries import ShelfModel, with_context
 from appliance.shelf.fitting import free_for_models, misfit
-from appliance.shelf.handle import Handle, own_parameters, taken_off
+from appliance.shelf.handle import Handle, own_parameters, taken_off, unmeasured
 from appliance.shelf.shelf import ModelShelf
 from appliance.shelf.slots import Slot, State, Ticket
 
 Measure = Callable[[], Callable[[float], Energy | None]]
 """Begins; what it returns ends it, and is told the processor seconds that were used."""
-
-
-def unmeasured() -> Callable[[float], Energy | None]:
-    return lambda _: None
 
 
 class Loaded:

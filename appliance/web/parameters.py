@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from flask import Blueprint, request
@@ -78,6 +78,8 @@ def routes(appliance: Appliance) -> Blueprint:
         there = {model.name: model for model in appliance.shelf.all()}
         chosen, parameters = effective(preferences, collection, conversation, is_there=there.__contains__)
         model = there.get(chosen) or appliance.answering
+        if parameters.context and model.trained_context:  # it may have been told for another model, and is bounded when it is loaded
+            parameters = replace(parameters, context=min(parameters.context, model.trained_context))
         gone = bool(own.model) and own.model not in there
         return {
             "parameters": told(own).told(),

@@ -72,6 +72,19 @@ def test_bad_values_are_refused_with_the_range_and_nothing_changes(api: Caller, 
     api("DELETE", path)
 
 
+def test_a_kept_context_is_bounded_and_one_that_is_asked_for_is_refused(api: Caller, field: Any) -> None:
+    path = f"collections/{field['id']}/parameters"
+    asked = {"question": "When was the Goma clinic opened?", "parameters": {"context": 8193}}
+    assert "at most 8192 tokens" in api.json("POST", f"collections/{field['id']}/ask", asked, status=400)["error"]["message"]
+    told = api.json("PUT", path, {"parameters": {"context": 16384}})  # as another model reads it
+    assert (told["parameters"]["context"], told["effective"]["context"]) == (16384, 8192)
+    try:
+        answer = api.stream(f"collections/{field['id']}/ask", {"question": asked["question"]})[-1][1]["answer"]
+        assert answer["generated"], answer["note"]
+    finally:
+        api("DELETE", path)
+
+
 def test_what_is_not_there_is_404(api: Caller) -> None:
     for path in ("collections/999999/parameters", "conversations/999999/parameters"):
         for method in ("GET", "PUT", "DELETE"):
