@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
@@ -20,7 +21,7 @@ from appliance.models.parameters import NOTHING_TOLD, Parameters
 from appliance.shelf.loaded import Loaded
 from appliance.shelf.shelf import ModelShelf
 from tests.answer.reading_room import LEASE, WELLS, ReadingRoom
-from tests.basecamp.misbehaving import Misbehaving, event, raw, stream
+from tests.basecamp.misbehaving import Misbehaving, event, raw, stays, stream
 
 QUESTION = "How many wells were found to be contaminated with nitrate?"
 REMOTE = "The base camp says that 37 wells were found to be contaminated."
@@ -108,6 +109,25 @@ def test_an_answer_that_breaks_off_is_not_gone_on_with_by_another_model(
     answer, _ = asked(room, camp)
     assert answer.model == loaded.generator().name
     assert REMOTE not in answer.answer
+
+
+def test_a_question_that_is_stopped_while_the_base_camp_counts_is_answered_by_nobody(
+    room: ReadingRoom, loaded: Loaded, rogue: Misbehaving, link: Callable[..., Link]
+) -> None:
+    cancel = threading.Event()
+
+    def counting(connection: socket.socket, text: str) -> None:
+        cancel.set()
+        stays()(connection, text)
+
+    rogue.as_engine(raw(b""), owned_by="llamacpp").on("/apply-template", counting)
+    camp = Camp(link(rogue.url, limits=Limits(short=600.0)), loaded.generator)
+    asker = Asker(room.library, ExactVectors(room.library), lambda: room.embedder, camp.generator)
+    last = list(asker.ask(QUESTION, room.collection_id, cancel=cancel))[-1]
+    assert isinstance(last, Finished)
+    assert (last.answer.stopped, last.answer.generated, last.answer.note) == (True, "", "")
+    assert last.answer.citations, "the quotes stay"
+    assert rogue.gone.wait(60), "the connection was closed"
 
 
 def test_a_model_that_is_named_is_asked_here_and_questions_are_completed_here(loaded: Loaded, rogue: Misbehaving, link: Callable[..., Link]) -> None:
