@@ -137,7 +137,8 @@ def test_an_answer_that_ends_meanwhile_does_not_close_it_and_a_click_on_a_conver
     held: list[Route] = []
     page.route("**/ask", lambda route: held.append(route))
     page.fill("#question", "Who won the football world cup in Brazil?")
-    page.press("#question", "Enter")
+    with page.expect_request("**/ask"):
+        page.press("#question", "Enter")
     page.click("#open-compare")
     page.locator("#compare-question").fill("Half a ques")
     held[0].continue_()

@@ -95,9 +95,11 @@ def test_two_changes_in_quick_succession_are_both_kept(watch: Watch, workshop: s
     page.route(
         "**/api/collections/*/parameters", lambda route: held.append(route) if route.request.method == "PUT" and not held else route.continue_()
     )
-    for name, value in (("temperature", "0.3"), ("top_p", "0.5")):
-        page.fill(f"#parameter-{name}", value)
-        page.press(f"#parameter-{name}", "Enter")
+    page.fill("#parameter-temperature", "0.3")
+    with page.expect_request(lambda request: request.method == "PUT"):
+        page.press("#parameter-temperature", "Enter")
+    page.fill("#parameter-top_p", "0.5")
+    page.press("#parameter-top_p", "Enter")
     page.fill("#parameter-seed", "-1")  # a third is refused
     page.fill("#parameter-min_p", "0.2")  # and a fourth is still being typed
     held[0].continue_()

@@ -73,7 +73,8 @@ def test_an_answer_that_is_cut_off_by_opening_another_conversation_is_told_of(wa
     held: list[Route] = []
     page.route("**/ask", lambda route: held.append(route))
     page.fill("#question", NOT_THERE)
-    page.press("#question", "Enter")
+    with page.expect_request("**/ask"):
+        page.press("#question", "Enter")
     expect(page.locator("#stop")).to_be_visible()
     page.click("#new-conversation")
     expect(page.locator("#talk > .notice")).to_contain_text("was stopped")
