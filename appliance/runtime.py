@@ -117,7 +117,7 @@ class Appliance:
         self.camp = Camp(link, self.loaded.generator) if link and link.llm else None
         """The base camp's language model, before those that are here; None where none was named."""
         model = self.camp.generator if self.camp else self.loaded.generator
-        self.asker = Asker(library, self.vectors, self.embedder, model, Rewriter(self._rewriter))
+        self.asker = Asker(library, self.vectors, self.embedder, model, Rewriter(self._rewriter), self._passages)
         self.ingest = Ingest(library, self.embedder, self.sandbox)
         self.conversations = Conversations(library)
         self.preferences = Preferences(library)
@@ -220,6 +220,11 @@ class Appliance:
     def _index(self, collection_id: int) -> None:
         if not isinstance(self.vectors, ExactVectors) and not self._closing.is_set():
             self.vectors.refresh(collection_id)
+
+    def _passages(self, name: str) -> int:
+        """How many passages the model takes, by its own entry. Raises NoSuchModel."""
+        model = self.shelf.find(name) if name else self.answering
+        return model.parameters.evidence or model.settings.evidence_passages
 
     def _rewriter(self) -> Writes | None:
         """The model that was chosen for completing questions, None where none was: then it is done by rules."""

@@ -65,12 +65,14 @@ class Asker:
         embedder: Callable[[], Embeds],
         model: ChoosesModel,
         rewrite: Completes = BY_RULES,
+        takes: Callable[[str], int] = lambda _: 0,
     ) -> None:
-        """`rewrite` completes a question from its conversation."""
+        """`rewrite` completes a question from its conversation. `takes`: how many passages a model of the shelf wants, "" for the chosen one."""
         self._library = library
         self._embedder = embedder
         self._model = model
         self._complete = rewrite
+        self._takes = takes
         self._retriever = Retriever(library, vectors, embedder)
 
     def prepare_search(self) -> None:
@@ -108,7 +110,7 @@ class Asker:
             return
         began = time.perf_counter()
         searched_for = yield from self._complete(checked_question(question), history, cancel, choice.client)
-        passages = choice.parameters.evidence or 0
+        passages = choice.parameters.evidence or self._takes(choice.model)
         asked = self.find(question, collection_id, documents=documents, searched_for=searched_for, passages=passages, began=began)
         yield asked.ready
         yield from self.answer(asked, cancel=cancel, choice=choice)

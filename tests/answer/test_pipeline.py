@@ -10,11 +10,12 @@ from dataclasses import replace
 import pytest
 
 from appliance.answer.answers import CUT, THOUGHT
-from appliance.answer.pipeline import Asker
+from appliance.answer.pipeline import EVIDENCE, Asker
 from appliance.answer.prompt import beginning
 from appliance.documents import Answer, AnswerEvent, Delta, EvidenceReady, Finished, Progress, Queued, QuotesReady, SentenceChecked, Turn, Unwritten
 from appliance.errors import BundleAltered, GeneratorFailed
 from appliance.library.vectors import ExactVectors
+from appliance.models.choice import Choice
 from appliance.models.generator import Done, Generator, GeneratorEvent, Message, Piece, Waiting
 from appliance.models.parameters import NOTHING_TOLD
 from appliance.models.request import Request
@@ -155,6 +156,18 @@ def answer_of(events: Sequence[AnswerEvent]) -> Answer:
     last = events[-1]
     assert isinstance(last, Finished)
     return last.answer
+
+
+def test_as_many_passages_are_found_as_the_model_takes(asked_room: ReadingRoom) -> None:
+    library, embedder = asked_room.library, asked_room.embedder
+    asker = Asker(library, ExactVectors(library), lambda: embedder, asked_room.asker._model, takes={"": 7, "small": 1}.__getitem__)
+
+    def found(model: str) -> int:
+        choice = Choice(model, write=False)
+        events = asker.ask("What does the committee advise about the wells?", asked_room.collection_id, cancel=threading.Event(), choice=choice)
+        return next(len(event.evidence) for event in events if isinstance(event, EvidenceReady))
+
+    assert (found(""), found("small")) == (7, EVIDENCE)
 
 
 def test_a_model_that_fails_leaves_quotes_and_a_note(asked_room: ReadingRoom, generator: Generator) -> None:
