@@ -49,12 +49,12 @@ lock: .venv/.ready-test .clients/.ready ## resolve requirements*.in again into r
 clean: ## remove what setup and bundle made; the wheel cache stays
 	rm -rf .venv .clients dist
 
-# llama-cpp-python comes as source only: compiled once, for every kind of processor (about 19 minutes on 2 cores), then kept outside the
+# llama-cpp-python comes as source only: compiled once, for every kind of processor (8 to 19 minutes on 2 cores), then kept outside the
 # checkout. Each flag is stated: with SOURCE_DATE_EPOCH set, llama.cpp would quietly leave the fast instructions out.
 $(CACHE)/llama-$(LLAMA).made: requirements.in | .venv/bin/python
 	@mkdir -p $(CACHE)
 	@ls $(CACHE)/llama_cpp_python-$(LLAMA)-*.whl >/dev/null 2>&1 || { \
-	  echo "Compiling llama-cpp-python $(LLAMA) for every kind of processor: about 19 minutes on 2 cores, once."; \
+	  echo "Compiling llama-cpp-python $(LLAMA) for every kind of processor: 8 to 19 minutes on 2 cores, once."; \
 	  CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON -DLLAVA_BUILD=OFF" \
 	  $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(CACHE) $(PIP_OPTIONS) llama-cpp-python==$(LLAMA); }
 	@touch $@

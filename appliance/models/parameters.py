@@ -99,7 +99,7 @@ RANGES: tuple[Range, ...] = (
         0.5,
         2,
         "Above 1, words that were just used become less likely; 1 is off.",
-        "No time, but quotations suffer: a name that must be said again is avoided.",
+        "No time, but a name that the answer must say again is avoided.",
     ),
     Range("presence_penalty", "Presence penalty", float, -2, 2, "Above 0, words that occurred become less likely.", "No time.", panel=False),
     Range(

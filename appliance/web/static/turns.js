@@ -1,6 +1,6 @@
 // A question and its answer on the page: evidence cards, quotes, prose, and what can be done with them. Streaming fills the same view.
 
-import { $, copyButton, el, icon, nameNode, plural, textButton, visible } from "./dom.js";
+import { copyButton, el, icon, nameNode, plural, textButton, visible } from "./dom.js";
 import { energyWords } from "./energy.js";
 import { rendered, UNSUPPORTED } from "./render.js";
 import { openSource } from "./source.js";
@@ -144,8 +144,3 @@ export function asText(answer) {
   const sources = answer.citations.map((one) => `[${one.marker}] ${whereText(one)}: “${short(one.quote)}”`);
   return [answer.question, answer.answer, ...doubts, sources.length ? `Sources\n${sources.join("\n")}` : ""].filter(Boolean).join("\n\n");
 }
-
-export const scrollDown = () => {
-  const talk = $("talk");
-  talk.scrollTop = talk.scrollHeight;
-};
