@@ -200,7 +200,9 @@ def test_switching_the_model_goes_on_with_the_conversation(watch: Watch, worksho
     page.route("**/api/conversations/*/parameters", refuse)
     asked.clear()
     page.reload()
-    page.locator("#conversations .entry").first.click()
+    with page.expect_response(lambda answer: answer.url.endswith("/parameters")):
+        page.locator("#conversations .entry").first.click()
+    expect(page.locator(".turn")).to_have_count(2)
     page.select_option("#answer-with", label=STARTER)
     expect(page.locator("dialog")).to_contain_text("nothing was changed")
     assert not [one for one in asked if one.endswith("/parameters")], "no PUT from what could not be read"
