@@ -209,6 +209,32 @@ def test_switching_the_model_goes_on_with_the_conversation(watch: Watch, worksho
     watched.refused(409)
 
 
+def test_what_is_chosen_holds_for_the_next_question_however_slow_the_page_is_told(watch: Watch, workshop: str) -> None:
+    watched = watch()
+    held: list[Route] = []
+    watched.page.route("**/api/collections/*/parameters", lambda route: held.append(route))
+    page = at(watched, workshop)
+    open_collection(page, "field")
+    expect(page.locator("#answerer")).to_be_visible()
+    page.select_option("#answer-with", label=SECOND)
+    while held:
+        held.pop().continue_()
+    page.unroute("**/api/collections/*/parameters")
+    with page.expect_response("**/parameters"):
+        ask(page, "When was the clinic in Goma opened?")
+    expect(page.locator(".turn .foot-row").last).to_contain_text(SECOND)
+
+    page.route("**/api/conversations/*/parameters", lambda route: held.append(route) if route.request.method == "PUT" else route.continue_())
+    with page.expect_request(lambda request: request.method == "PUT"):
+        page.select_option("#answer-with", label=STARTER)
+    page.fill("#question", "How long does the journey to Bukavu take?")
+    page.press("#question", "Enter")
+    expect(page.locator(".turn")).to_have_count(2)
+    held.pop().continue_()
+    expect(page.locator(".turn .foot-row")).to_have_count(2)
+    expect(page.locator(".turn .foot-row").last).to_contain_text(STARTER)
+
+
 def refuse(route: Route) -> None:
     """What a library that is read only does."""
     route.fulfill(status=409, content_type="application/json", body=json.dumps({"error": {"code": "library_read_only", "message": REFUSAL}}))

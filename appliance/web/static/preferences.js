@@ -10,38 +10,57 @@ const nothing = () => ({ parameters: {}, model: "" });
 const path = () => (state.conversation ? `conversations/${state.conversation.id}` : state.collection ? `collections/${state.collection.id}` : null);
 
 let turn = 0;
-let shown = null; // whose preferences are in `state.own`
+let kept = Promise.resolve(); // what is being kept now, one after the other
+let shown = null; // where what is in `state.own` was set
 
 export async function loadModels() {
   if (offers("models")) change("models", { shelf: await call("GET", "models") });
 }
 
-/** What holds for the open conversation. A new one begins with nothing of its own. */
+/** Another conversation, or another collection's next one, begins with nothing of its own, at once: what is chosen while its preferences are on their way holds. */
+function moved() {
+  if (path() !== shown) change("preferences", { own: state.conversation ? null : nothing() });
+  return stayed();
+}
+
+function stayed() {
+  shown = path();
+  return load();
+}
+
+/** What holds for the open conversation. */
 export async function load() {
   const mine = (turn += 1);
   const where = path();
+  await kept; // else what is on its way there would be undone here
   const found = where && offers("parameters") ? await call("GET", `${where}/parameters`).catch(() => null) : null;
   if (mine !== turn) return;
-  const before = where === shown ? state.own : state.conversation ? null : nothing();
-  shown = where;
-  change("preferences", { preferences: found, own: state.conversation && found ? { parameters: found.parameters, model: found.model } : before });
+  change("preferences", { preferences: found, own: state.conversation && found ? { parameters: found.parameters, model: found.model } : state.own });
 }
 
 /** What the open conversation sets for itself. Where that could not be read it is asked for again: nothing is kept in the place of what nobody knows. */
 async function known() {
+  await kept;
   if (!state.own) await load();
   if (!state.own) throw new Error("What is set for this conversation can't be read now, so nothing was changed. Try again.");
   return state.own;
 }
 
+function inOrder(keeping) {
+  const mine = kept.then(keeping);
+  kept = mine.catch(() => {}); // whoever asked for it is told
+  return mine;
+}
+
+/** Ends when all that was chosen is kept: a question is answered with what was chosen before it. */
+export const settled = () => kept;
+
 /** Set what the conversation has for itself: kept with it, or until it begins. */
 export async function setOwn(own) {
-  if (state.conversation) {
-    const found = await call("PUT", `conversations/${state.conversation.id}/parameters`, own);
-    change("preferences", { preferences: found ?? state.preferences, own });
-  } else {
-    change("preferences", { own });
-  }
+  const { conversation } = state;
+  if (!conversation) return change("preferences", { own });
+  const found = await inOrder(() => call("PUT", `conversations/${conversation.id}/parameters`, own));
+  if (state.conversation?.id === conversation.id) change("preferences", { preferences: found ?? state.preferences, own });
 }
 
 /** What goes with a question: a conversation that is kept has told the appliance already. */
@@ -55,7 +74,7 @@ export function withQuestion() {
 export async function keep(conversation) {
   const { own } = state;
   if (state.conversation || !offers("parameters") || (!own.model && !Object.keys(own.parameters).length)) return;
-  await call("PUT", `conversations/${conversation.id}/parameters`, own);
+  await inOrder(() => call("PUT", `conversations/${conversation.id}/parameters`, own));
   if (state.conversation?.id === conversation.id) await load();
 }
 
@@ -73,7 +92,8 @@ function showChoice() {
 
 export function start() {
   on("models preferences", showChoice);
-  on("conversation collection kept", load);
+  on("conversation collection", moved);
+  on("kept", stayed); // the conversation that was begun: what was set for it goes with it
   $("answer-with").addEventListener("change", () =>
     attempt(async () => {
       const model = $("answer-with").value;

@@ -39,12 +39,12 @@ export function canAsk() {
 
 export function ask(question) {
   if (!canAsk()) return undefined;
-  return run(question, `collections/${state.collection.id}/ask`, { question, documents: state.scope, ...preferences.withQuestion() });
+  return run(question, `collections/${state.collection.id}/ask`, { question, documents: state.scope });
 }
 
-export const overview = () => state.collection && run("What is in here?", `collections/${state.collection.id}/overview`, preferences.withQuestion(), { whole: true });
+export const overview = () => state.collection && run("What is in here?", `collections/${state.collection.id}/overview`, {}, { whole: true });
 
-export const summarise = (document) => run(`Summarise ${visible(document.name)}`, `documents/${document.id}/summary`, preferences.withQuestion(), { whole: true });
+export const summarise = (document) => run(`Summarise ${visible(document.name)}`, `documents/${document.id}/summary`, {}, { whole: true });
 
 async function run(question, path, body, options = {}) {
   if (running) return tell("One at a time", "An answer is being written. Stop it, or wait for its end, and ask then.");
@@ -58,7 +58,8 @@ async function run(question, path, body, options = {}) {
   running = mine;
   change("answering", { answering: true });
   try {
-    await stream(path, { ...body, conversation: state.conversation?.id ?? null }, mine.abort.signal, (name, value) => receive(mine, name, value));
+    await preferences.settled();
+    await stream(path, { ...body, ...preferences.withQuestion(), conversation: state.conversation?.id ?? null }, mine.abort.signal, (name, value) => receive(mine, name, value));
     if (!mine.over) throw new Error("The answer broke off. Ask again.");
   } catch (error) {
     view.failed(error.name === "AbortError" ? "Stopped." : error.message);
