@@ -1,4 +1,4 @@
-"""Names and words from outside, as they can be shown in a terminal or on a page."""
+"""Names from outside, and counts, as they can be shown in a terminal or on a page."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def printable(name: str, limit: int = 300) -> str:
 
 def _shows(letter: str) -> bool:
     return _PLAIN.fullmatch(letter) is not None or unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Zl", "Zp", "Cn", "Co")
+
+
+def counted(count: int, what: str) -> str:
+    """ "1 page", "12 pages"."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

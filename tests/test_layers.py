@@ -42,7 +42,7 @@ ALLOWED = {
     # A shelf holds models of the bundle and added ones; what one needs is measured against the machine.
     "shelf": VALUES | {"durable", "integrity", "licences", "machine", "manifest", "models"},
     # A pack is read by the library's code; embedding one again needs the splitter; `carrying` knows how large a file its disk takes.
-    "packs": VALUES | {"durable", "library", "models", "ingest", "minisign", "carrying"},
+    "packs": VALUES | {"durable", "library", "models", "ingest", "minisign", "carrying", "printable"},
     # Who else may use the appliance: keys of programs, guests of a local network.
     "access": VALUES | {"durable"},
     "runtime": VALUES

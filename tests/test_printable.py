@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.printable import printable
+from appliance.printable import counted, printable
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,7 @@ from appliance.printable import printable
 def test_a_name_is_shown_without_power_over_the_terminal(name: str, shown: str) -> None:
     assert printable(name) == shown
     assert len(printable(name * 100)) <= 300
+
+
+def test_one_of_something_is_no_plural() -> None:
+    assert [counted(number, "page") for number in (0, 1, 12)] == ["0 pages", "1 page", "12 pages"]

@@ -26,7 +26,7 @@ from appliance.library.comparison_export import (
     plain_table,
 )
 from appliance.library.comparisons import Comparison, table
-from appliance.printable import printable
+from appliance.printable import counted, printable
 
 _FORMS = {suffix: form for form, suffix in FORMATS.items()}
 
@@ -89,10 +89,8 @@ def _one(begun: Contest, question: str, collection: tuple[int, str], documents: 
             case _ if quiet:
                 continue
             case EvidenceReady(evidence=evidence, nearest=nearest):
-                print(
-                    f"The nearest of {len(evidence)} passages:" if nearest else f"{len(evidence)} passages were found, the same for all.",
-                    file=sys.stderr,
-                )
+                passages = counted(len(evidence), "passage")
+                print(f"The nearest of {passages}:" if nearest else f"{passages} found, the same for all.", file=sys.stderr)
             case QuotesReady(citations=citations):
                 for citation in citations:
                     print(f"“{' '.join(citation.quote.split())}” [{citation.marker}]")

@@ -11,6 +11,7 @@ from appliance.config import Settings
 from appliance.energy.account import Account
 from appliance.energy.meter import Meter
 from appliance.library.consumption import Consumption, Day
+from appliance.printable import counted
 
 
 def energy(settings: Settings, given: argparse.Namespace) -> int:
@@ -35,5 +36,5 @@ def energy(settings: Settings, given: argparse.Namespace) -> int:
 def _line(day: Day) -> str:
     most = max(day.watt_hours * (1 + day.plus_minus), 0.0)
     least = max(day.watt_hours * (1 - day.plus_minus), 0.0)
-    what = f"{day.answers} answers, {day.documents} documents"
+    what = f"{counted(day.answers, 'answer')}, {counted(day.documents, 'document')}"
     return f"{day.date}  {day.watt_hours:.3f} Wh ({least:.3f} to {most:.3f}), {what}; {' and '.join(day.methods)}"

@@ -17,7 +17,7 @@ from appliance.documents import IngestLine
 from appliance.ingest.pipeline import IngestProgress
 from appliance.ingest.sources import Source, find_sources
 from appliance.offline.seal import Seal
-from appliance.printable import printable
+from appliance.printable import counted, printable
 from appliance.runtime import Appliance, open_appliance
 
 _SIGNS = {"indexed": "read    ", "partial": "in part ", "failed": "FAILED  ", "unchanged": "as it was", "skipped": "skipped "}
@@ -85,7 +85,7 @@ def _run(
 
 
 def print_line(line: IngestLine) -> None:
-    counts = f"{line.pages} pages, {line.chunks} passages" if line.chunks else ""
+    counts = f"{counted(line.pages, 'page')}, {counted(line.chunks, 'passage')}" if line.chunks else ""
     print("  ".join(part for part in (_SIGNS[line.status], printable(line.document), counts, line.reason or "") if part), flush=True)
     if line.status in ("indexed", "partial"):
         for reason, pages in _grouped(line):
@@ -115,9 +115,10 @@ class _Progress:
             return
         self._shown = now
         left = "" if progress.seconds_left is None else f", about {_duration(progress.seconds_left)} left"
+        documents = counted(progress.documents_total, "document")
         rate = f"{progress.pages_per_second:.0f} pages a second" if progress.pages_per_second else "starting"
         print(
-            f"\r\033[K{progress.documents_done} of {progress.documents_total} documents, {progress.pages_done} pages, {rate}{left}",
+            f"\r\033[K{progress.documents_done} of {documents}, {counted(progress.pages_done, 'page')}, {rate}{left}",
             end="",
             file=sys.stderr,
             flush=True,

@@ -12,7 +12,7 @@ from appliance.config import Settings
 from appliance.errors import NoSuchDocument
 from appliance.library.ledger import ledger
 from appliance.packs.holdings import Holdings
-from appliance.printable import printable
+from appliance.printable import counted, printable
 
 
 def collections(settings: Settings, given: argparse.Namespace) -> int:
@@ -47,7 +47,7 @@ def documents(settings: Settings, given: argparse.Namespace) -> int:
                 print(json.dumps(data, ensure_ascii=False) if given.json else _ledger_line(data))
         else:
             for document in library.documents(collection.id):
-                shown = f"{printable(document.name)}  {document.pages} pages, {document.chunks} passages, {document.status}"
+                shown = f"{printable(document.name)}  {counted(document.pages, 'page')}, {counted(document.chunks, 'passage')}, {document.status}"
                 print(json.dumps(asdict(document), ensure_ascii=False) if given.json else shown)
     return 0
 
@@ -56,7 +56,7 @@ def _print_collections(library: Holdings, *, as_json: bool) -> None:
     found = library.collections()
     for collection in found:
         pack = ", a pack" if collection.pack else ""
-        shown = f"{printable(collection.name)}  {collection.documents} documents, {collection.chunks} passages{pack}"
+        shown = f"{printable(collection.name)}  {counted(collection.documents, 'document')}, {counted(collection.chunks, 'passage')}{pack}"
         print(json.dumps(asdict(collection), ensure_ascii=False) if as_json else shown)
     if not found and not as_json:
         print("There is no collection yet. Make one: haversack ingest FOLDER --collection NAME")

@@ -23,7 +23,7 @@ from appliance.packs.creating import FOLDER, create, pack_key
 from appliance.packs.file import PackFile, read_pack
 from appliance.packs.finding import Listed, facts, listed_as_json
 from appliance.packs.merging import embed_again, estimate, merge
-from appliance.printable import printable
+from appliance.printable import counted, printable
 from appliance.runtime import carried_packs, fingerprint, load_embedder, trusted_manifest
 
 
@@ -44,7 +44,7 @@ def _create(settings: Settings, given: argparse.Namespace) -> int:
     _say(
         given,
         data,
-        f"{printable(collection.name)} is in {target}: {made.pack.documents} documents, {made.pack.chunks} passages, {made.pack.size / 1e6:.1f} MB.\n"
+        f"{printable(collection.name)} is in {target}: {made.pack.counts}, {made.pack.size / 1e6:.1f} MB.\n"
         f"It is signed by the key {made.pack.signer.fingerprint}: tell that to whoever gets it.",
     )
     return 0
@@ -57,7 +57,7 @@ def _open(settings: Settings, given: argparse.Namespace) -> int:
         if (wanted or library.embedder() or file.embedder) != file.embedder:
             file = _embedded_again(settings, given, file, manifest, wanted)
         listed = library.open_pack(file)
-    sentence = f"{printable(listed.collection)} is open: {file.documents} documents, {file.chunks} passages, read where it lies ({file.path})."
+    sentence = f"{printable(listed.collection)} is open: {file.counts}, read where it lies ({file.path})."
     _say(given, listed_as_json(listed), "\n".join((sentence, f"It is signed by the key {file.signer.fingerprint}.", *filter(None, [listed.note]))))
     return 0
 
@@ -80,7 +80,7 @@ def _merge(settings: Settings, given: argparse.Namespace) -> int:
         again = None if wanted == file.embedder else _needed(settings, given, file, manifest, wanted)
         counts = _show(given, merge(library, file, name, again))
     if not given.json:
-        print(f"{printable(name)} has {counts['added']} documents more; {counts['unchanged']} were there already.")
+        print(f"{printable(name)} has {counted(counts['added'], 'document')} more; {counts['unchanged']} that it had already stayed as they were.")
     return 0
 
 
@@ -104,7 +104,7 @@ def _embedded_again(settings: Settings, given: argparse.Namespace, file: PackFil
         if isinstance(line, PackFile):
             made = line
         else:
-            print(f"{printable(line.document)}: {line.chunks} passages", file=sys.stderr)
+            print(f"{printable(line.document)}: {counted(line.chunks, 'passage')}", file=sys.stderr)
     return made
 
 
@@ -157,9 +157,7 @@ def _line(one: Listed) -> str:
     lines = [f"{printable(one.collection)}  {one.sentence}"]
     if one.pack:
         file = one.pack
-        lines.append(
-            f"    {file.documents} documents, {file.chunks} passages, {file.size / 1e6:.1f} MB, made {file.created[:10]} with {file.embedder}"
-        )
+        lines.append(f"    {file.counts}, {file.size / 1e6:.1f} MB, made {file.created[:10]} with {file.embedder}")
         lines.append(f"    signed by {file.signer.fingerprint}")
     return "\n".join([*lines, f"    {printable(one.path)}", *([f"    {one.note}"] if one.note else [])])
 

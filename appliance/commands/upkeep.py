@@ -24,6 +24,7 @@ from appliance.manifest import MANIFEST, PUBLIC_KEY, Manifest, read_manifest
 from appliance.models.generator import Generator
 from appliance.offline.seal import Seal
 from appliance.packs.checking import check_packs
+from appliance.printable import counted
 from appliance.runtime import library_status, open_library, trusted_manifest
 from appliance.trust import Trust, check_trust
 
@@ -67,7 +68,9 @@ def status(settings: Settings, given: argparse.Namespace) -> int:
         print(json.dumps(data, ensure_ascii=False))
         return 0
     print(f"Haversack {data['version']}")
-    print(f"Library  {data['home']}: {len(data['collections'])} collections, {sum(c['documents'] for c in data['collections'])} documents")
+    collections = data["collections"]
+    documents = counted(sum(one["documents"] for one in collections), "document")
+    print(f"Library  {data['home']}: {counted(len(collections), 'collection')}, {documents}")
     print(f"Bundle   {data['bundle']}: " + (problem or f"profile {data['profile']}, " + ", ".join(m["title"] for m in data["models"])))
     writer = data["writer"]
     print("Serving  " + ((writer["url"] or f"no page; process {writer['pid']} is writing ({writer['purpose']})") if writer else "no"))

@@ -31,6 +31,7 @@ from appliance.errors import BadRequest, HaversackError, NotAPack, PackAltered, 
 from appliance.library.files import ORIGINAL, PIECE
 from appliance.library.store import collection_name
 from appliance.minisign import BadSignature, PublicKey
+from appliance.printable import counted
 
 FORMAT = 2
 SUFFIX = ".haversack"
@@ -79,6 +80,11 @@ class PackFile:
     identity: str
     """The sha256 of key and contents: two packs that have the same are the same."""
     size: int
+
+    @property
+    def counts(self) -> str:
+        """ "3 documents, 41 passages"."""
+        return f"{counted(self.documents, 'document')}, {counted(self.chunks, 'passage')}"
 
 
 def write_contents(values: Mapping[str, Any]) -> bytes:

@@ -224,8 +224,7 @@ def _same_line(one: PackFile, other: PackFile) -> bool:
 
 def _judged(pack: PackFile, collection_id: int, name: str, embedder: str, *, on_bundle: bool) -> Listed:
     if embedder and pack.embedder != embedder:
-        counts = f"{pack.documents} documents, {pack.chunks} passages"
-        error = PackOfAnotherEmbedder(path=pack.path, found=pack.embedder, wanted=embedder, estimate=counts)
+        error = PackOfAnotherEmbedder(path=pack.path, found=pack.embedder, wanted=embedder, estimate=pack.counts)
         return Listed(name, collection_id, str(pack.path), "other embedder", f"made with {pack.embedder}", on_bundle, "", pack, error)
     return Listed(name, collection_id, str(pack.path), "open", "open, on the bundle" if on_bundle else "open", on_bundle, "", pack)
 

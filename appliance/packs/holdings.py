@@ -61,8 +61,7 @@ class Holdings(Library):
         carried, embedder = self._looked
         wanted = embedder or pack.embedder
         if pack.embedder != wanted:
-            counts = f"{pack.documents} documents, {pack.chunks} passages"
-            raise PackOfAnotherEmbedder(path=pack.path, found=pack.embedder, wanted=wanted, estimate=counts)
+            raise PackOfAnotherEmbedder(path=pack.path, found=pack.embedder, wanted=wanted, estimate=pack.counts)
         check(pack)
         kept = open_pack(self, pack)
         self.look(carried, embedder)

@@ -93,7 +93,7 @@ def estimate(pack: PackFile, shown: Path, embedder: Embeds) -> str:
     # Split for another window, there are more passages than there were, or fewer.
     seconds = (time.perf_counter() - started) / max(1, len(sample)) * pack.chunks * len(texts) / max(1, before)
     long = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
-    return f"{pack.documents} documents, {pack.chunks} passages, about {long} on this machine"
+    return f"{pack.counts}, about {long} on this machine"
 
 
 def _copied(library: Library, collection_id: int, source: Mount, document: Document, embedder: Embeds | None) -> IngestLine:

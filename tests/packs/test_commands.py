@@ -215,7 +215,7 @@ def test_merged_it_is_a_collection_of_ones_own(haversack: Haversack, pack: Path,
     (found,) = haversack(home, "search", "yearly budget", "--collection", "mine", "--limit", "1")
     assert "84,500 dollars" in found["results"][0]["text"]
     assert haversack.run(home, "pack", "merge", str(pack), "--collection", "mine").stdout.endswith(
-        "mine has 1 documents more; 1 were there already.\n"
+        "mine has 1 document more; 1 that it had already stayed as they were.\n"
     )
 
 
@@ -234,7 +234,7 @@ def test_one_of_another_embedder_says_what_it_would_take_and_is_done_on_request(
     for action in ("open", "merge"):
         said = haversack.says(home, "pack", action, str(foreign))
         assert "was made with Another model (0123456789ab)" in said
-        assert "(1 documents, 2 passages, about " in said
+        assert "(1 document, 2 passages, about " in said
         assert "Add --re-embed" in said
     before = foreign.read_bytes()
     (opened,) = haversack(home, "pack", "open", str(foreign), "--re-embed")
