@@ -10,7 +10,10 @@ from appliance.access import code
 from appliance.errors import NotThere
 from appliance.runtime import Appliance
 
-_OFF = "This library is not shared. Start Haversack with --share to let guests on the local network ask and read."
+_OFF = (
+    "This library is not shared. To let guests on the local network ask and read, stop Haversack and start it with `haversack serve --share`: "
+    "it asks you for a password, which everybody who connects has to know."
+)
 _ON = (
     "Guests on the local network who know the password can ask and read. "
     "Nothing that they send or are sent is encrypted on its way: use a network that you trust."

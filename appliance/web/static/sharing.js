@@ -18,15 +18,13 @@ export function sharing() {
     const mark = JSON.stringify([told.on, told.address, told.sentence]);
     if (mark !== shown) {
       shown = mark;
-      node.replaceChildren(el("p", { class: told.on ? "strong" : false }, ...withCode(told.sentence)), ...(told.on ? open(told, guests) : closed()));
+      node.replaceChildren(el("p", { class: told.on ? "strong" : false }, ...withCode(told.sentence)), ...(told.on ? open(told, guests) : []));
       if (told.on) node.querySelector(".qr").replaceChildren(...(await code()));
     }
     guests.replaceChildren(...(told.guests.length ? told.guests.map(guest) : [el("li", { class: "quiet" }, "Nobody is connected.")]));
   };
   return { node, load };
 }
-
-const closed = () => [el("p", {}, "Stop Haversack, and start it with ", el("code", {}, "haversack serve --share"), ". It asks you for a password, which everybody who connects has to know.")];
 
 const open = ({ address, addresses }, guests) => [
   el(
