@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from appliance.printable import counted
 from bundle.licences import Licence
 from bundle.plan import Plan, Stick
 from bundle.progress import size_text
@@ -33,7 +34,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         state = f"missing: {'; '.join(runtime.missing)}" if runtime.missing else f"about {size_text(runtime.bytes)}"
         yield f"Runtime for {runtime.platform} ({runtime.provider}): {state}"
     for pack in plan.packs:
-        documents = "1 document" if pack.files == 1 else f"{pack.files} documents"
+        documents = counted(pack.files, "document")
         yield f"Pack {pack.name}: {documents}, {size_text(pack.bytes)}, and their text and vectors on top."
     yield f"To download: {size_text(space.download)}. Space while building: {size_text(space.download + space.build)}."
     sticks = ", ".join(f"{size_text(stick.bytes)} on {_stick(stick)}" for stick in plan.sticks)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-VALUES = {"documents", "errors", "sentences"}
+VALUES = {"documents", "errors", "printable", "sentences"}
 ALLOWED = {
     "documents": set(),
     "errors": set(),
@@ -23,8 +23,8 @@ ALLOWED = {
     "manifest": {"errors", "minisign"},
     "integrity": {"durable", "errors", "manifest"},
     "trust": {"durable", "errors", "manifest", "minisign"},
-    "carrying": {"durable", "errors", "integrity", "manifest", "minisign"},
-    "offline": {"errors"},
+    "carrying": VALUES | {"durable", "integrity", "manifest", "minisign"},
+    "offline": VALUES,
     "library": VALUES | {"durable"},
     # What is kept of it is in the library; what the saver changes are parameters of models.
     "energy": VALUES | {"durable", "library", "models"},
@@ -42,7 +42,7 @@ ALLOWED = {
     # A shelf holds models of the bundle and added ones; what one needs is measured against the machine.
     "shelf": VALUES | {"durable", "integrity", "licences", "machine", "manifest", "models"},
     # A pack is read by the library's code; embedding one again needs the splitter; `carrying` knows how large a file its disk takes.
-    "packs": VALUES | {"durable", "library", "models", "ingest", "minisign", "carrying", "printable"},
+    "packs": VALUES | {"durable", "library", "models", "ingest", "minisign", "carrying"},
     # Who else may use the appliance: keys of programs, guests of a local network.
     "access": VALUES | {"durable"},
     "runtime": VALUES
@@ -126,7 +126,7 @@ def test_imports_in_the_appliance_go_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules("bundle"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_builder_uses_only_the_contract_with_the_appliance(path: Path) -> None:
-    rooms = ("manifest", "integrity", "durable", "minisign", "errors", "licences", "carrying", "models.embedder", "__version__")
+    rooms = ("manifest", "integrity", "durable", "minisign", "errors", "licences", "carrying", "printable", "models.embedder", "__version__")
     allowed = tuple(f"appliance.{room}" for room in rooms)
     for name in imports(path):
         assert not name.startswith("appliance.") or name.startswith(allowed), f"{path} imports {name}"

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from appliance.access.password import Password
 from appliance.access.tries import Tries
 from appliance.errors import PasswordRefused
+from appliance.printable import counted
 
 MOST = 60
 """Guests at the same time; who was away longest makes room for one more."""
@@ -102,8 +103,7 @@ class Sharing:
 
 
 def wait_words(seconds: float) -> str:
-    whole = max(1, round(seconds))
-    return f"{whole} second{'' if whole == 1 else 's'}"
+    return counted(max(1, round(seconds)), "second")
 
 
 def _host(address: str, port: int) -> str:

@@ -25,6 +25,7 @@ from appliance.models.catalogue import GeneratorSettings
 from appliance.models.choice import UNLESS_TOLD, Choice
 from appliance.models.generator import Done, Piece, Waiting
 from appliance.models.writes import ChoosesModel, Writes, prompt_tokens
+from appliance.printable import counted
 
 LEAST_PARAMETERS = 1e9
 """A model below this is not asked to summarise: SmolLM2-135M mixes up what it read."""
@@ -122,7 +123,7 @@ class Overview:
             notes.append(f"{len(shown)} of {len(documents)} documents are shown.")
         unread = sum(len(self._library.unread(document.id)) for document in shown)
         if unread:
-            notes.append(f"{unread} page{'s' if unread > 1 else ''} could not be read and {'are' if unread > 1 else 'is'} not in this summary.")
+            notes.append(f"{counted(unread, 'page')} could not be read and {'are' if unread > 1 else 'is'} not in this summary.")
         return " ".join(notes)
 
     def _write(self, draft: Draft, parts: Sequence[Part], prose: Prose) -> Iterator[AnswerEvent]:

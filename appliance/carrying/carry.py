@@ -21,7 +21,7 @@ from appliance.carrying import copy
 from appliance.carrying.copy import Reading, read_back
 from appliance.carrying.delta import open_delta
 from appliance.carrying.filesystem import filesystem_of
-from appliance.carrying.meter import Meter, files_text, size_text
+from appliance.carrying.meter import Meter, size_text
 from appliance.carrying.names import PREDECESSOR, check_names, is_users_own
 from appliance.carrying.source import Source, open_folder, signed_manifest
 from appliance.carrying.target import Terms, bundle_there, check_place, check_space, check_target, held
@@ -30,6 +30,7 @@ from appliance.errors import BundleAltered, BundleUnreadable, DeltaUnfit, NameUn
 from appliance.integrity import files_under
 from appliance.manifest import LISTS, MANIFEST, PUBLIC_KEY, SIGNATURE, SUCCESSOR, SUMS, BundleFile, Manifest, read_key, read_list
 from appliance.minisign import PublicKey
+from appliance.printable import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def _bring(
     size = sum(file.size for file in missing)
     disk = filesystem_of(root)
     where = f"{root} ({disk.name or 'unknown'}, {size_text(disk.free)} free)"
-    meter.say(f"Writing {files_text(len(missing))}, {size_text(size)}, to {where}, and reading back")
+    meter.say(f"Writing {counted(len(missing), 'file')}, {size_text(size)}, to {where}, and reading back")
     with meter.bars(2 * size) as bars:
         for file in missing:
             readings.add(copy.copy(partial(source.open, file), file, root, bars.file(file.path, 2 * file.size)))

@@ -32,7 +32,3 @@ def size_text(count: int) -> str:
             return f"{amount:.0f} {unit}" if unit in ("B", "kB") else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.2f} GB"
-
-
-def files_text(count: int) -> str:
-    return f"{count} file" if count == 1 else f"{count} files"

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from appliance.carrying.carry import Carried
 from appliance.carrying.carry import update as bring
-from appliance.carrying.meter import Add, files_text, size_text
+from appliance.carrying.meter import Add, size_text
 from appliance.carrying.target import Terms, bundle_there
 from appliance.config import Settings
+from appliance.printable import counted
 from appliance.trust import check_trust
 
 _SECONDS = 2.0
@@ -29,12 +30,12 @@ def update(settings: Settings, given: argparse.Namespace) -> int:
         return 0
     if carried.files:
         print(f"The bundle at {settings.bundle} is now that of {carried.manifest.created}.")
-        print(f"Brought {files_text(carried.files)}, {size_text(carried.size)}; each was read back and is right.")
+        print(f"Brought {counted(carried.files, 'file')}, {size_text(carried.size)}; each was read back and is right.")
         print("The library is as it was. Start Haversack again to work with the new one.")
     else:
         print(f"The bundle at {settings.bundle} is that of {carried.manifest.created} already, and every file of it is right.")
     if carried.removed:
-        print(f"Removed of the bundle before: {files_text(len(carried.removed))}, {size_text(carried.freed)}.")
+        print(f"Removed of the bundle before: {counted(len(carried.removed), 'file')}, {size_text(carried.freed)}.")
     for path in carried.strangers:
         print(f"Left alone, no bundle of ours named it: {path}")
     return 0

@@ -16,6 +16,7 @@ from appliance.offline.filter import FilterFailed, shut_network
 from appliance.offline.helper import Helper, HelperFailed
 from appliance.offline.hook import Watch
 from appliance.offline.selftest import Attempt, native_socket_refused, run
+from appliance.printable import counted
 
 __all__ = ["Attempt", "Level", "Seal"]
 
@@ -84,7 +85,7 @@ class Seal:
     @property
     def sentence(self) -> str:
         count = self.attempts
-        said = "attempts can't be counted here" if count is None else f"{count} attempt{'' if count == 1 else 's'}"
+        said = "attempts can't be counted here" if count is None else counted(count, "attempt")
         match self._level:
             case "kernel":
                 return f"Sealed by the kernel: {said}"

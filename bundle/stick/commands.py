@@ -9,10 +9,11 @@ from pathlib import Path
 
 from appliance.carrying.carry import Carried, update, write
 from appliance.carrying.filesystem import filesystem_of
-from appliance.carrying.meter import files_text, size_text
+from appliance.carrying.meter import size_text
 from appliance.carrying.source import open_folder
 from appliance.carrying.target import Terms
 from appliance.manifest import MANIFEST
+from appliance.printable import counted
 from bundle.progress import Progress
 from bundle.stick.delta import make_delta, read_old
 
@@ -72,7 +73,7 @@ def _delta(options: argparse.Namespace) -> int:
     terms = Terms(allow_downgrade=options.allow_downgrade, replace=options.replace)
     made = make_delta(old, new, options.file, terms, Progress())
     whole = sum(file.size for file in new.manifest.files)
-    print(f"Made {options.file}: {files_text(made.files)}, {size_text(made.size)}, where the whole bundle has {size_text(whole)}.")
+    print(f"Made {options.file}: {counted(made.files, 'file')}, {size_text(made.size)}, where the whole bundle has {size_text(whole)}.")
     print(f"It follows the bundle of {old.created}, and no other. Apply it:  haversack update {shlex.quote(options.file.name)}")
     return 0
 
@@ -85,8 +86,8 @@ def _report(carried: Carried, root: Path) -> None:
     else:
         read = " and ".join(sorted(_READINGS[reading] for reading in carried.readings))
         print(f"{root} holds the bundle of {carried.manifest.created} ({len(files)} files, {whole}).")
-        print(f"Brought {files_text(carried.files)}, {size_text(carried.size)}; each was read back {read} and is right.")
+        print(f"Brought {counted(carried.files, 'file')}, {size_text(carried.size)}; each was read back {read} and is right.")
     if carried.removed:
-        print(f"Removed of the bundle before: {files_text(len(carried.removed))}, {size_text(carried.freed)}.")
+        print(f"Removed of the bundle before: {counted(len(carried.removed), 'file')}, {size_text(carried.freed)}.")
     for path in carried.strangers:
         print(f"Left alone, no bundle of ours named it: {path}")
