@@ -75,7 +75,7 @@ def test_a_prompt_that_is_too_long_is_said_with_the_engines_figures(engine: str,
     assert written(writer)[0], "one question that is too long says nothing against the base camp"
 
 
-def test_cancelling_closes_the_connection_and_frees_the_engine(engine: str, link: Links) -> None:
+def test_cancelling_ends_the_answer_and_the_engine_takes_the_next(engine: str, link: Links) -> None:
     writer = RemoteWriter(link(engine, limits=Limits()))
     cancel = threading.Event()
     events = writer.generate(Request([Message("user", "Tell me a long story.")], 400), cancel)

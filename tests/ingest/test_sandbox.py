@@ -64,7 +64,7 @@ def test_both_ways_of_starting_a_worker_read_the_same(either: Sandbox, make: Mak
         either.convert(Path(sys.executable), name="python")
 
 
-def test_workers_tell_what_they_used_and_are_not_asked_twice(either: Sandbox, make: Make) -> None:
+def test_workers_tell_what_they_used_to_read(either: Sandbox, make: Make) -> None:
     assert either.processor_seconds == 0
     either.convert(make("pdf"), name="a.pdf")
     first = either.processor_seconds
@@ -72,8 +72,9 @@ def test_workers_tell_what_they_used_and_are_not_asked_twice(either: Sandbox, ma
     with pytest.raises(KindUnknown):
         either.convert(Path(sys.executable), name="python")
     assert either.processor_seconds > first, "what can't be read took its time, too"
+    read = either.processor_seconds
     either.render(make("pdf"), 1, 100)
-    assert either.processor_seconds == pytest.approx(first, abs=2.0)
+    assert either.processor_seconds == read, "pages that are shown are not counted"
 
 
 def test_a_worker_that_lies_about_its_time_is_not_believed(file: Path) -> None:

@@ -4,7 +4,7 @@ import { call, offers } from "./api.js";
 import { attempt, dialog } from "./dialogs.js";
 import { $, choice, el, iconButton, size, visible } from "./dom.js";
 import { adding } from "./models_add.js";
-import { card, isMeasured } from "./models_card.js";
+import { card, isBeingMeasured } from "./models_card.js";
 import { loadModels } from "./preferences.js";
 import { on, state } from "./state.js";
 import { aboutModel } from "./status.js";
@@ -70,7 +70,7 @@ export async function showModels() {
 
 function fresh(cards, model, actions) {
   const uses = PURPOSES.filter(([purpose]) => state.shelf.purposes[purpose] === model.name).map(([, words]) => words);
-  const mark = JSON.stringify([{ ...model, resident_bytes: 0 }, uses, size(state.shelf.memory.available), isMeasured(model.name)]);
+  const mark = JSON.stringify([{ ...model, resident_bytes: 0 }, uses, size(state.shelf.memory.available), isBeingMeasured(model.name)]);
   const there = cards.get(model.name);
   if (there?.mark === mark) return there.node;
   const node = card(model, uses, actions);

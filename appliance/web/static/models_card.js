@@ -6,7 +6,7 @@ import { announce, day, el, figure, nameNode, save, size, textButton, visible } 
 
 const measuring = new Set();
 
-export const isMeasured = (name) => measuring.has(name);
+export const isBeingMeasured = (name) => measuring.has(name);
 
 /** `uses`: what it is chosen for, in words. `actions`: { use(name, purpose), reload(), show() }. */
 export function card(model, uses, actions) {
@@ -70,7 +70,7 @@ function memory(model) {
 }
 
 function speed(model) {
-  if (isMeasured(model.name)) return "is being measured: it reads a page and writes a little…";
+  if (isBeingMeasured(model.name)) return "is being measured: it reads a page and writes a little…";
   if (!model.speed) return "not measured yet";
   const { reading, writing, when } = model.speed;
   return `writes ${figure(writing)} and reads ${figure(reading)} tokens a second${when ? ` (measured ${day(when)})` : ""}`;
@@ -79,7 +79,7 @@ function speed(model) {
 function buttons(model, uses, { use, reload, show }) {
   const answers = uses.includes("Answering");
   const blocked = !model.fits && model.state !== "ready";
-  const busy = isMeasured(model.name);
+  const busy = isBeingMeasured(model.name);
   const measure = async () => {
     measuring.add(model.name);
     show();

@@ -28,11 +28,12 @@ function stayed() {
   return load();
 }
 
-/** What holds for the open conversation. */
-export async function load() {
+/** What holds for the open conversation, after all that is being kept: else that would be undone here. */
+export const load = () => kept.then(read);
+
+async function read() {
   const mine = (turn += 1);
   const where = path();
-  await kept; // else what is on its way there would be undone here
   const found = where && offers("parameters") ? await call("GET", `${where}/parameters`).catch(() => null) : null;
   if (mine !== turn) return;
   change("preferences", { preferences: found, own: state.conversation && found ? { parameters: found.parameters, model: found.model } : state.own });
@@ -40,8 +41,7 @@ export async function load() {
 
 /** What the open conversation sets for itself. Where that could not be read it is asked for again: nothing is kept in the place of what nobody knows. */
 async function known() {
-  await kept;
-  if (!state.own) await load();
+  if (!state.own) await read();
   if (!state.own) throw new Error("What is set for this conversation can't be read now, so nothing was changed. Try again.");
   return state.own;
 }
@@ -59,7 +59,19 @@ export const settled = () => kept;
 export async function setOwn(own) {
   const { conversation } = state;
   if (!conversation) return change("preferences", { own });
-  const found = await inOrder(() => call("PUT", `conversations/${conversation.id}/parameters`, own));
+  return inOrder(() => put(conversation, own));
+}
+
+/** The model alone, beside what is set already. */
+async function setModel(model) {
+  const { conversation } = state;
+  if (!conversation) return change("preferences", { own: { ...state.own, model } });
+  return inOrder(async () => put(conversation, { ...(await known()), model }));
+}
+
+async function put(conversation, own) {
+  turn += 1; // what is being read tells of before
+  const found = await call("PUT", `conversations/${conversation.id}/parameters`, own);
   if (state.conversation?.id === conversation.id) change("preferences", { preferences: found ?? state.preferences, own });
 }
 
@@ -74,8 +86,7 @@ export function withQuestion() {
 export async function keep(conversation) {
   const { own } = state;
   if (state.conversation || !offers("parameters") || (!own.model && !Object.keys(own.parameters).length)) return;
-  await inOrder(() => call("PUT", `conversations/${conversation.id}/parameters`, own));
-  if (state.conversation?.id === conversation.id) await load();
+  await inOrder(() => put(conversation, own));
 }
 
 export const title = (name) => state.shelf?.models.find((one) => one.name === name)?.title ?? name;
@@ -98,7 +109,7 @@ export function start() {
     attempt(async () => {
       const model = $("answer-with").value;
       try {
-        await setOwn({ ...(await known()), model });
+        await setModel(model);
         announce(`${visible(title(model))} answers from here on. The conversation goes on.`);
       } finally {
         showChoice(); // what was refused doesn't stay there as if it held

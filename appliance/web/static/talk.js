@@ -59,6 +59,7 @@ async function run(question, path, body, options = {}) {
   change("answering", { answering: true });
   try {
     await preferences.settled();
+    if (mine.stopping) return view.failed("Stopped."); // another conversation was opened meanwhile, say
     await stream(path, { ...body, ...preferences.withQuestion(), conversation: state.conversation?.id ?? null }, mine.abort.signal, (name, value) => receive(mine, name, value));
     if (!mine.over) throw new Error("The answer broke off. Ask again.");
   } catch (error) {
