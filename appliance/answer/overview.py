@@ -19,7 +19,7 @@ from appliance.answer.prose import Prose
 from appliance.answer.quotes import Quote, every_sentence
 from appliance.answer.summary import MOST_DOCUMENTS, Section, Summariser, evidence_of
 from appliance.documents import AnswerEvent, Document, Evidence, EvidenceReady, Progress, Queued, QuotesReady
-from appliance.errors import BadParameter, BaseCampFailed, BundleError, ModelError
+from appliance.errors import BaseCampFailed, BundleError, ModelError
 from appliance.library.reading import Reader
 from appliance.models.catalogue import GeneratorSettings
 from appliance.models.choice import UNLESS_TOLD, Choice
@@ -89,7 +89,7 @@ class Overview:
                         raise
                     # Nothing of its words was shown: the model on this machine writes instead, where it can, and that is said.
                     yield from self._write(draft, parts, prose)
-            except (ModelError, BundleError, BadParameter) as error:
+            except (ModelError, BundleError) as error:
                 draft.failed(error)
             yield from prose.finish()
         if draft.begun:
@@ -129,13 +129,13 @@ class Overview:
     def _write(self, draft: Draft, parts: Sequence[Part], prose: Prose) -> Iterator[AnswerEvent]:
         """Under each section's heading, what the model makes of it, checked like any answer; nothing where it isn't good enough.
 
-        Raises ModelError, BundleError, BadParameter.
+        Raises ModelError, BundleError.
         """
         generator = self._model(self._choice.model, purpose="summarising", parameters=self._choice.parameters)
         if not can_summarise(generator.settings):
             draft.say(_why_not(generator))
             return
-        draft.model = generator.name
+        draft.model, draft.passages = generator.name, 0
         draft.say(generator.note)
         draft.parameters = self._choice.parameters.told()
         began = time.perf_counter()

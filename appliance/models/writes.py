@@ -17,11 +17,11 @@ class Counts(Protocol):
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]: ...
 
 
-class Asked(Counts, Protocol):
+class Asked(Protocol):
     def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]: ...
 
 
-class Held(Asked, Protocol):
+class Held(Counts, Asked, Protocol):
     """A model that stays loaded for whoever holds it: `with model.hold(client, cancel) as held`, `wait`, and then as often as need be
     the others. What is counted and then written waits once, and for one loading."""
 
@@ -65,10 +65,14 @@ def prompt_tokens(model: Counts, messages: Sequence[Message]) -> int:
     return model.count_tokens([messages])[0]
 
 
+class Whole(Counts, Asked, Protocol):
+    """A model that counts and writes, held or not."""
+
+
 class There:
     """Implements `Held` for a model that nobody takes away: there is nothing to wait for."""
 
-    def __init__(self, model: Asked) -> None:
+    def __init__(self, model: Whole) -> None:
         self.count_tokens = model.count_tokens
         self.generate = model.generate
 

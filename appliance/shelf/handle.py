@@ -97,14 +97,6 @@ class Handle:
         """
         return Hold(self._loaded, self, client, cancel)
 
-    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """Of a model that is loaded, at once; else it is loaded for that. Who can be cancelled counts while the model is held."""
-        with self.hold("page", threading.Event()) as held:
-            held.at_once()
-            for _ in held.wait():
-                pass
-            return held.count_tokens(prompts)
-
     def generate(self, request: Request, cancel: threading.Event) -> Iterator[GeneratorEvent]:
         """As `Generator.generate`, and as `hold`."""
         with self.hold(request.client, cancel) as held:
@@ -152,13 +144,7 @@ class Hold:
         if isinstance(error, GeneratorFailed) and slot.removed:
             raise taken_off(self._handle.name) from error
 
-    def at_once(self) -> None:
-        """Hold the model where it is loaded and enough, past whoever waits for its memory: who counts does so for a millisecond."""
-        self._slot = self._loaded.take_loaded(self._handle)
-
     def wait(self) -> Iterator[Waiting]:
-        if self._slot is not None:
-            return
         ticket = self._loaded.join(self._client)
         told = 0
         try:

@@ -170,11 +170,6 @@ class Loaded:
         with self._changed:
             return (self._line.index(ticket) if ticket in self._line else 0) + max(1, sum(slot.leases for slot in self._slots.values()))
 
-    def take_loaded(self, handle: Handle) -> Slot | None:
-        """The handle's model, held until `give_back`, where it is loaded and enough."""
-        with self._changed:
-            return self._lease(handle)
-
     def take(self, handle: Handle, ticket: Ticket, seconds: float) -> Slot | None:
         """The handle's model, held until `give_back`; None where others are in the way for so many seconds.
 

@@ -165,13 +165,13 @@ def parameter_lines(model: ShelfModel) -> list[str]:
     return [f"{theirs} {values[ours]}" for theirs, ours in NAMES.items() if ours in values]
 
 
-def exported(model: ShelfModel) -> str:
-    """A Modelfile that makes the model in Ollama, which finds the chat template in the GGUF itself."""
+def exported(model: ShelfModel, source: str = "") -> str:
+    """A Modelfile that makes the model in Ollama, which finds the chat template in the GGUF itself. `source` stands in the place of its path."""
     lines = [f"# {_one_line(model.title)}, written by Haversack. The chat template is in the GGUF itself."]
-    if len(model.files) > 1:
+    if len(model.files) > 1 and not source:
         lines.append(f"# Ollama takes no model in parts, and this one has {len(model.files)}: join them with `llama-gguf-split --merge`,")
         lines.append("# which comes with llama.cpp, and name the joined file here.")
-    lines.append(f"FROM {model.file}")
+    lines.append(f"FROM {source or model.file}")
     lines += [f"PARAMETER {line}" for line in parameter_lines(model)]
     if model.system:
         lines.append(f"SYSTEM {_quoted(model.system)}")

@@ -35,7 +35,8 @@ def ask(appliance: Appliance, wanted: Wanted, cancel: threading.Event) -> Iterat
     question, history = _question(wanted)
     told, model = wanted.request, wanted.named.model.name
     parameters = checked({"system": _system(wanted) or None}).over(told.parameters)
-    ready = appliance.loaded.states()[model].resident_bytes > 0
+    state = appliance.loaded.states().get(model)  # gone meanwhile, perhaps: `ask` says so
+    ready = state is not None and state.resident_bytes > 0
     events = appliance.asker.ask(
         question,
         wanted.named.collection.id,
@@ -116,7 +117,7 @@ class _Before:
                 self._quotes = self._turn = now
             case Queued():
                 self._turn = now
-            case Progress() | Delta() if not self._over:
+            case Progress(phase="reading") | Delta() if not self._over:
                 self._over = True
                 self.passed = 1000 * (now - self._quotes)
                 self.loading = 0.0 if self._ready else 1000 * (now - self._turn)

@@ -111,7 +111,7 @@ def _shown(appliance: Appliance, named: Named) -> dict[str, Any]:
         }
         return {"modelfile": "", "parameters": "", "template": "", "license": embedder.licence, "model_info": info, **common}
     return {
-        "modelfile": exported(model).replace(f"FROM {model.file}\n", f"FROM {model.name}\n", 1),  # programs are told no paths
+        "modelfile": exported(model, source=model.name),  # programs are told no paths
         "parameters": "\n".join(parameter_lines(model)),
         "template": model.template,
         "system": model.system,

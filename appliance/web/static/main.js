@@ -1,6 +1,6 @@
 // Puts the page together: what is in each corner lives in a module of its own.
 
-import { isGuest, offers } from "./api.js";
+import { offers } from "./api.js";
 import * as compare from "./compare.js";
 import * as documents from "./documents.js";
 import { attempt, dialog } from "./dialogs.js";
@@ -139,15 +139,8 @@ function shortcuts() {
   });
 }
 
-/** A file that a guest drops must not be opened in place of the page, and goes nowhere. */
-function takeNoFiles() {
-  for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
-}
-
 async function start() {
-  if (isGuest) takeNoFiles();
-  else uploads.start();
-  for (const part of [preferences, sidebar, source, documents, talk, models, parameters, compare, programs, energy]) part.start();
+  for (const part of [uploads, preferences, sidebar, source, documents, talk, models, parameters, compare, programs, energy]) part.start();
   composer();
   shortcuts();
   $("help").addEventListener("click", help);

@@ -177,7 +177,7 @@ function chooseAgain(name) {
 }
 
 export function start() {
-  // A file that misses must not be opened in place of the page.
+  // A file that misses, or that a guest drops, must not be opened in place of the page.
   for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.preventDefault());
   if (isGuest) return;
   const chosen = (input) => {
